@@ -1,0 +1,33 @@
+"""Every error that the plugin raises on purpose; each says what was expected, what was found and what to do."""
+
+
+class MetaRecError(Exception):
+    """The base of all errors below; `recommend()` answers it with a fallback."""
+
+
+class ConfigurationError(MetaRecError):
+    """`settings.METAREC` or the storefront mapping cannot be used as written."""
+
+
+class InvalidEvent(MetaRecError):
+    """An event was refused; nothing of it was stored."""
+
+
+class InvalidSignature(MetaRecError):
+    """A cookie or slate id was not signed by this site, or for another purpose."""
+
+
+class InvalidData(MetaRecError):
+    """A file or log cannot be learned from."""
+
+
+class BundleError(MetaRecError):
+    """A bundle is missing, damaged or was made for another storefront; it is not served."""
+
+
+class NoModel(MetaRecError):
+    """No version has been promoted yet."""
+
+
+class RunRefused(MetaRecError):
+    """A training run cannot be claimed: another worker holds its lease, or its attempts are used up."""
