@@ -1,0 +1,43 @@
+# The four commands of the project; each makes .venv and installs what it needs first.
+PYTHON ?= python3.11
+SERVE ?= 1
+PORT ?= 8000
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+export DJANGO_SETTINGS_MODULE ?= shop.settings
+
+.PHONY: demo test lint bench clean
+
+$(INSTALLED): requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# The whole loop on the demo store; SERVE=0 stops before serving it.
+demo: $(INSTALLED)
+	mkdir -p var
+	$(PY) manage.py migrate --verbosity 0
+	$(PY) manage.py load_demo
+	$(PY) manage.py metarec_sync --full
+	$(PY) manage.py metarec_train
+	$(PY) manage.py metarec_schedule
+ifneq ($(SERVE),0)
+	$(PY) manage.py serve_demo --port $(PORT)
+endif
+
+test: $(INSTALLED)
+	DJANGO_SETTINGS_MODULE=tests.settings $(PY) -m pytest
+
+lint: $(INSTALLED)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	DJANGO_SETTINGS_MODULE=tests.settings $(PY) -W error manage.py makemigrations --check --dry-run
+
+# Writes docs/benchmarks.md; DATA names the folder with the open data sets (docs/benchmarks.md says which).
+bench: $(INSTALLED)
+	$(PY) manage.py bench --data $(DATA)
+
+clean:
+	rm -rf .venv var

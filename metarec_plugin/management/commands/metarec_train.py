@@ -1,0 +1,53 @@
+"""Train in the foreground: the same code as the worker's task, with a progress bar."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from metarec_plugin.exceptions import MetaRecError
+from metarec_plugin.pipeline import runs
+
+
+class Command(BaseCommand):
+    help = "Meta-train on the event log, measure against the baselines, and promote what passes the gate."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--learners", help="comma-separated; default METAREC['LEARNERS']")
+        parser.add_argument("--seed", type=int, help="default METAREC['SEED']")
+        parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default METAREC['DEVICE']")
+        parser.add_argument("--budget-seconds", type=float, help="per learner; default METAREC['TRAIN_SECONDS']")
+        parser.add_argument("--resume", type=int, metavar="RUN", help="go on with a run that stopped")
+        parser.add_argument("--enqueue", action="store_true", help="leave the work to the metarec.gpu worker")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run_id = options["resume"]
+        if run_id is None:
+            run_id = runs.create_run(
+                learners=tuple(options["learners"].split(",")) if options["learners"] else None,
+                seed=options["seed"],
+                device=options["device"],
+                budget_seconds=options["budget_seconds"],
+            ).pk
+        if options["enqueue"]:
+            from metarec_plugin.tasks import train
+
+            train.delay(run_id)
+            self.stdout.write(f"Run {run_id} is queued on metarec.gpu.")
+            return
+        from metarec_plugin.pipeline.train import summary, train_run
+
+        with tqdm(total=100, bar_format="{desc:<44.44}{percentage:3.0f}%|{bar:30}| {elapsed}", leave=False) as bar:
+
+            def progress(fraction: float, message: str) -> None:
+                bar.n = round(100 * fraction)
+                bar.set_description_str(message, refresh=True)
+
+            try:
+                run = runs.execute(run_id, train_run, progress)
+            except MetaRecError as error:
+                raise CommandError(str(error)) from error
+        self.stdout.write(summary(run.report))

@@ -1,0 +1,30 @@
+"""Training on the `metarec.gpu` queue, and the sweep that rings again for runs whose message was lost."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from metarec_plugin.exceptions import RunRefused
+from metarec_plugin.pipeline import runs
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="metarec.train", queue="metarec.gpu", acks_late=True, ignore_result=True)
+def train(run_id: int) -> None:
+    """Work on one training run. Running it twice changes nothing: the row is claimed by one worker only."""
+    from metarec_plugin.pipeline.train import train_run  # brings torch, which only this worker needs
+
+    try:
+        runs.execute(run_id, train_run, lambda fraction, message: None)
+    except RunRefused as refusal:
+        log.info("run not taken run=%s reason=%s", run_id, refusal)
+
+
+@shared_task(name="metarec.recover_runs", queue="metarec.cpu", ignore_result=True)
+def recover_runs() -> None:
+    """Enqueue every run that waits: new ones whose message was lost, and those of a worker that died."""
+    for run_id in runs.sweep():
+        train.delay(run_id)
