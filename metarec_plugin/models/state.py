@@ -1,0 +1,27 @@
+"""What a worker left for a subject: a ranking that the web process may use as long as it is fresh."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class SubjectState(models.Model):
+    """A subject's ranking under one version, fresh while `last_event` is still the subject's newest event.
+
+    `ranking` is [[product key, score], ...], best first.
+    """
+
+    subject = models.CharField(_("subject"), max_length=120, primary_key=True)
+    version = models.UUIDField(_("version"))
+    last_event = models.BigIntegerField(_("last event"))
+    placement = models.CharField(_("placement"), max_length=40, default="default")
+    ranking = models.JSONField(_("ranking"), default=list)
+    updated = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("subject state")
+        verbose_name_plural = _("subject states")
+
+    def __str__(self) -> str:
+        return self.subject
