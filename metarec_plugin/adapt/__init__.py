@@ -1,0 +1,1 @@
+"""From a subject's last events to a score for every product: online in the request, in batches in workers."""

@@ -1,0 +1,109 @@
+"""The arrays that each kind of bundle holds: their names, types and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from metarec_plugin.exceptions import BundleError
+
+# Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T inner steps.
+Layout = Mapping[str, tuple[str, tuple[str, ...]]]
+
+_COMMON: Layout = {
+    "product_keys": ("S", ("N",)),
+    "log_prior": ("f4", ("N",)),
+    "calibration_k": ("f4", ("K",)),
+    "calibration_scale": ("f4", ("K",)),
+    "calibration_prior": ("f4", ("K",)),
+}
+LAYOUTS: Mapping[str, Layout] = {
+    "popularity": _COMMON,
+    "linear": {
+        **_COMMON,
+        "offset": ("f4", ("N",)),
+        "row_products": ("i4", ("N", "n")),
+        "row_values": ("f4", ("N", "n")),
+        "power": ("f4", ()),
+    },
+    "gradient": {
+        **_COMMON,
+        "vectors": ("f4", ("N", "d")),
+        "bias": ("f4", ("N",)),
+        "start": ("f4", ("d",)),
+        "step_sizes": ("f4", ("T", "d")),
+        "start_gradient": ("f4", ("d",)),
+    },
+}
+
+
+def layout_of(kind: str) -> Layout:
+    if kind not in LAYOUTS:
+        raise BundleError(
+            f"A bundle is of kind {', '.join(sorted(LAYOUTS))}; found {kind!r}. "
+            "It was made by another version of the plugin: train again, or upgrade."
+        )
+    return LAYOUTS[kind]
+
+
+def conform(kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays in the types of the layout, C-ordered. Raises BundleError as `check_arrays` does."""
+    converted = {}
+    for name, (dtype, _) in layout_of(kind).items():
+        if name not in arrays:
+            continue  # check_arrays names it
+        array = np.asarray(arrays[name])
+        wanted = array.dtype if dtype == "S" else np.dtype(dtype)
+        if array.dtype.kind not in ("S" if dtype == "S" else "fiu"):
+            raise BundleError(f"Array {name!r} must hold {_words(dtype)}; found dtype {array.dtype}.")
+        converted[name] = np.require(array.astype(wanted, copy=False), requirements="C")
+    converted |= {name: np.asarray(array) for name, array in arrays.items() if name not in converted}
+    check_arrays(kind, converted)
+    check_values(converted)
+    return converted
+
+
+def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Compare names, types and shapes with the layout, reading no data. Raises BundleError."""
+    layout = layout_of(kind)
+    if set(arrays) != set(layout):
+        raise BundleError(
+            f"A bundle of kind {kind!r} holds the arrays {sorted(layout)}; "
+            f"missing {sorted(set(layout) - set(arrays))}, not known {sorted(set(arrays) - set(layout))}."
+        )
+    sizes: dict[str, int] = {}
+    for name, (dtype, shape) in layout.items():
+        array = arrays[name]
+        right_type = array.dtype.kind == "S" if dtype == "S" else array.dtype == np.dtype(dtype)
+        if not right_type or array.ndim != len(shape):
+            raise BundleError(
+                f"Array {name!r} must hold {_words(dtype)} in {len(shape)} dimensions; "
+                f"found {array.dtype} of shape {array.shape}."
+            )
+        for letter, size in zip(shape, array.shape):
+            if sizes.setdefault(letter, size) != size or size == 0:
+                raise BundleError(
+                    f"Array {name!r} has shape {array.shape}, where {letter} is {sizes[letter] or 'at least 1'} "
+                    "in the arrays before it."
+                )
+
+
+def check_values(arrays: Mapping[str, np.ndarray]) -> None:
+    """Read all data once: numbers are finite, keys ascend, row entries name products. Raises BundleError."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise BundleError(
+                f"Array {name!r} holds numbers that are not finite. Train again with another seed."
+            )
+    keys = arrays["product_keys"]
+    if (keys[1:] <= keys[:-1]).any():
+        raise BundleError("Array 'product_keys' must ascend without repeats; it does not.")
+    if "row_products" in arrays:
+        rows = arrays["row_products"]
+        if rows.min() < 0 or rows.max() >= len(keys):
+            raise BundleError(f"Array 'row_products' must lie in 0..{len(keys) - 1}; it does not.")
+
+
+def _words(dtype: str) -> str:
+    return {"S": "byte strings", "f4": "32-bit floats", "i4": "32-bit integers"}[dtype]
