@@ -1,0 +1,115 @@
+"""A real shop in processes of its own: a small demo store, loaded, synced, trained and served, for Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+def chromium() -> str:
+    """The system's Chromium. Without one: skip on a developer's machine, fail where CI=true."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    reason = "No Chromium found; `apt-get install chromium` (or your system's package) runs the browser tests."
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(frozen=True)
+class Shop:
+    url: str
+    database: Path
+
+    def execute(self, sql: str, *values: object) -> list[tuple]:
+        """Run one statement on the shop's database, as its own back office would."""
+        with sqlite3.connect(self.database, timeout=20) as connection:
+            rows = connection.execute(sql, values).fetchall()
+        connection.close()
+        return rows
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    chromium()  # nothing to set up where it cannot be used
+    folder = tmp_path_factory.mktemp("shop")
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}",
+        "METAREC_ARTIFACTS": str(folder / "metarec"),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+    def manage(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    manage("migrate", "--verbosity", "0")
+    manage("load_demo", "--households", "400")
+    manage("metarec_sync", "--full")
+    manage("metarec_train", "--learners", "closed_form")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "shop.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"],
+        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url)
+        yield Shop(url, folder / "shop.sqlite3")
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(url: str, patience_seconds: float = 30) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=10).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    # Playwright runs an event loop in this thread; nothing here touches Django's database layer.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, shop):
+    context = browser.new_context(base_url=shop.url, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    yield page
+    context.close()
