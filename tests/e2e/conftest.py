@@ -96,9 +96,9 @@ def _wait_for(url: str, patience_seconds: float = 30) -> None:
             time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    # Playwright runs an event loop in this thread; nothing here touches Django's database layer.
+    # Playwright keeps an event loop in this thread, in which Django refuses queries: end it with the module.
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
