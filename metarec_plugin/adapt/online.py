@@ -1,7 +1,7 @@
 """Turn one subject's last products into a score for every product, in numpy, inside the request.
 
-Nothing is kept between calls, so one model serves all threads. Working arrays are float32 and reused in place:
-at 10,000 products the whole of it takes a fraction of a millisecond.
+Nothing is kept between calls, so one model serves all threads. Working arrays are float32 and reused in
+place: at 10,000 products the whole of it takes a fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class InnerLoop:
     """raw(S) = V u + bias after T gradient steps of u on the support's cross-entropy under a full softmax.
 
     The step's gradient is V'(softmax(V u + bias) - t), t uniform over the support (MAML, Finn et al. 2017,
-    eq. 1, with a step size per dimension). Its softmax term at the start is the same for every subject, so the
-    bundle brings it, and one step costs one product with V instead of three.
+    eq. 1, with a step size per dimension). Its softmax term at the start is the same for every subject, so
+    the bundle brings it, and one step costs one product with V instead of three.
     """
 
     def __init__(self, arrays: Arrays) -> None:
@@ -125,7 +125,7 @@ class OnlineModel:
         """Return the (n,) indices of the keys that the bundle knows, in the given order, without repeats."""
         width = self.product_keys.dtype.itemsize
         encoded = (key.encode("utf-8", "surrogatepass") for key in dict.fromkeys(keys))
-        # A longer key would widen, thus copy, the whole mapped array; NUL would be cut off at the end of a key.
+        # A longer key would widen, thus copy, the whole mapped array; a NUL at a key's end would be lost.
         known = [key for key in encoded if 0 < len(key) <= width and b"\0" not in key]
         wanted = np.array(known, dtype=self.product_keys.dtype)
         places = np.searchsorted(self.product_keys, wanted)
@@ -140,7 +140,7 @@ class OnlineModel:
         return "adapted" if len(support) and self.kind != "popularity" else "popular"
 
     def scores(self, support: np.ndarray) -> np.ndarray:
-        """Return the calibrated log probability of each product, (N,) float32, given a (k,) support of indices.
+        """Return each product's calibrated log probability, (N,) float32, given a (k,) support of indices.
 
         Without support it is the prior. Raises BundleError if a score is not finite.
         """
@@ -170,7 +170,7 @@ class OnlineModel:
         return best[cost[best] < np.inf]
 
     def scorer(self) -> Callable[[Episodes], np.ndarray]:
-        """A scorer for evaluation that goes, episode by episode, through the code that serves. (B, k) -> (B, N)."""
+        """A scorer for evaluation, (B, k) -> (B, N), that goes through the code that serves, one by one."""
 
         def score(episodes: Episodes) -> np.ndarray:
             out = np.empty((len(episodes.support), len(self)), dtype=np.float32)
@@ -181,7 +181,7 @@ class OnlineModel:
         return score
 
     def _calibrated(self, raw: np.ndarray, k: int) -> np.ndarray:
-        """log softmax(a z(raw) + b log prior) in place, z over the catalogue, a and b linear in log(1 + k)."""
+        """log softmax(a z(raw) + b log prior), in place; z over the catalogue, a and b linear in log(1+k)."""
         ks, scales, prior_weights = self._calibration
         scale = np.interp(np.log1p(k), np.log1p(ks), scales)
         prior_weight = np.interp(np.log1p(k), np.log1p(ks), prior_weights)

@@ -52,7 +52,7 @@ def bundle_path(root: Path, version: str | uuid.UUID) -> Path:
 def write_bundle(
     root: Path, version: str | uuid.UUID, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> str:
-    """Write a bundle under a temporary name, flush it to disk and rename it. Returns the sha256 of its manifest.
+    """Write a bundle under a temporary name, flush it to disk, rename it. Returns its manifest's sha256.
 
     `manifest` holds the GIVEN_KEYS and nothing else; arrays are converted to the types of the layout.
     Raises BundleError if the version exists or something does not fit; then nothing is left behind.
@@ -177,5 +177,6 @@ def _read_array(folder: Path, name: str, sha256: str) -> np.ndarray:
 
 def _damaged(folder: Path, why: str) -> BundleError:
     return BundleError(
-        f"Bundle {folder.name} cannot be served: {why}. Roll back (manage.py metarec_rollback) or train again."
+        f"Bundle {folder.name} cannot be served: {why}. "
+        "Roll back (manage.py metarec_rollback) or train again."
     )

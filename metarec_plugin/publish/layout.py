@@ -8,7 +8,7 @@ import numpy as np
 
 from metarec_plugin.exceptions import BundleError
 
-# Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T inner steps.
+# Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T steps.
 Layout = Mapping[str, tuple[str, tuple[str, ...]]]
 
 _COMMON: Layout = {
@@ -84,8 +84,8 @@ def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
         for letter, size in zip(shape, array.shape):
             if sizes.setdefault(letter, size) != size or size == 0:
                 raise BundleError(
-                    f"Array {name!r} has shape {array.shape}, where {letter} is {sizes[letter] or 'at least 1'} "
-                    "in the arrays before it."
+                    f"Array {name!r} has shape {array.shape}; by the arrays before it {letter} should be "
+                    f"{sizes[letter] or 'at least 1'}."
                 )
 
 
