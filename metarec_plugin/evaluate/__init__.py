@@ -1,0 +1,1 @@
+"""The few-shot protocol, its metrics, the tuned baselines and the report."""

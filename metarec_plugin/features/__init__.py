@@ -1,0 +1,1 @@
+"""Declared features as codes and floats, fitted on the training side only."""
