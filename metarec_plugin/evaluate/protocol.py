@@ -85,12 +85,11 @@ def _scored(scorer: Scorer, cases: Episodes, n_products: int, batch: int) -> Ite
 
 
 def fallback_lists(scorer: Scorer, support: np.ndarray) -> np.ndarray:
-    """Return the (B, 20) lists that each shopper would get without support, less the (B, k) support itself."""
-    b, k = support.shape
-    nobody = Episodes(
-        0, np.zeros(1, int), np.empty((1, 0), np.int32), np.full((1, QUERY), -1, np.int32), None
-    )
-    best = metrics.top_products(np.array(scorer(nobody), dtype=np.float32), metrics.CUT + k)[0]  # (20 + k,)
+    """Return the (B, 20) lists that each shopper would get without support, less the (B, k) support."""
+    query = np.full((1, QUERY), -1, dtype=np.int32)
+    nobody = Episodes(0, np.zeros(1, dtype=int), np.empty((1, 0), dtype=np.int32), query, None)
+    longer = metrics.CUT + support.shape[1]
+    best = metrics.top_products(np.array(scorer(nobody), dtype=np.float32), longer)[0]  # (20 + k,)
     left = ~(best[None, :, None] == support[:, None, :]).any(axis=2)  # (B, 20 + k)
     order = np.argsort(~left, axis=1, kind="stable")[:, : metrics.CUT]
     return best[order]

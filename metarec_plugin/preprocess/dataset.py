@@ -14,7 +14,7 @@ from metarec_plugin.preprocess import splits
 from metarec_plugin.preprocess.files import countable, distinct, scan_events
 from metarec_plugin.preprocess.histories import Dataset, Histories
 
-__all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file", "dataset_from_log"]
+__all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file"]
 
 MIN_BUYERS = 5  # training subjects that a product needs to enter the catalogue
 
@@ -39,8 +39,9 @@ def dataset_from_file(
 def build_dataset(
     events: pl.DataFrame, sides: pl.DataFrame, source: Mapping[str, Any] | None = None
 ) -> Dataset:
-    """Number products and subjects. events: distinct (subject, product[, at]) in time order; sides: (subject, side).
+    """Number products and subjects.
 
+    events: distinct (subject, product[, at]) in time order; sides: (subject, side).
     The catalogue is what at least five training subjects have; subjects with nothing in it drop out.
     Raises InvalidData where no product or no training subject is left.
     """
@@ -50,8 +51,9 @@ def build_dataset(
     keys = counts["product"].sort()  # by code point, as Python sorts
     if not len(keys):
         raise InvalidData(
-            f"No product has {MIN_BUYERS} training shoppers: found {len(events)} events of {len(sides)} shoppers "
-            f"({training['subject'].n_unique()} of them to train on). Collect more events, or widen the kinds."
+            f"No product has {MIN_BUYERS} training shoppers: found {len(events)} events of {len(sides)} "
+            f"shoppers, {training['subject'].n_unique()} of them to train on. Collect more events or allow "
+            "more kinds of them."
         )
     catalogue = pl.DataFrame({"product": keys}).with_row_index("index")
     events = events.join(catalogue, on="product", how="inner", maintain_order="left")

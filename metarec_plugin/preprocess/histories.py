@@ -91,7 +91,7 @@ class Dataset:
 
     @cached_property
     def hash(self) -> str:
-        """32 hex digits over catalogue, subjects and sequences: equal hashes, equal data, whatever the file."""
+        """32 hex digits over catalogue, subjects and sequences: equal data has equal hashes."""
         digest = hashlib.blake2b(digest_size=16)
         _feed(digest, self.product_keys)
         for side in (self.train, self.validation, self.test):

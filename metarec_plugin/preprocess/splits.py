@@ -11,7 +11,7 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 def split_shuffled(events: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Return (subject, side) for files: subjects sorted, shuffled by the seed, then 20 % test and 10 % validation.
+    """Return (subject, side) for files: sorted subjects, shuffled by the seed, 20 % test, 10 % validation.
 
     The order of the rows does not matter; one subject more may move any other.
     """
