@@ -35,9 +35,9 @@ lint: $(INSTALLED)
 	.venv/bin/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.settings $(PY) -W error manage.py makemigrations --check --dry-run
 
-# Writes docs/benchmarks.md; DATA names the folder with the open data sets (docs/benchmarks.md says which).
+# Writes docs/benchmarks.md; DATA names the folder of the open data sets, YARDSTICK the reference implementation.
 bench: $(INSTALLED)
-	$(PY) manage.py bench --data $(DATA)
+	$(PY) -m tests.bench --data $(DATA) $(if $(YARDSTICK),--yardstick $(YARDSTICK))
 
 clean:
 	rm -rf .venv var

@@ -56,9 +56,7 @@ def claim(run_id: int, worker: str) -> TrainingRun:
     """Take the run for this worker. Raises RunRefused if another holds it, it ended, or its attempts are spent."""
     config, now = get_config(), timezone.now()
     claimable = Q(state=TrainingRun.State.QUEUED) | Q(state=TrainingRun.State.RUNNING, lease_until__lt=now)
-    taken = TrainingRun.objects.filter(
-        claimable, pk=run_id, attempts__lt=config.max_attempts
-    ).update(
+    taken = TrainingRun.objects.filter(claimable, pk=run_id, attempts__lt=config.max_attempts).update(
         state=TrainingRun.State.RUNNING,
         worker=worker,
         attempts=F("attempts") + 1,
@@ -104,7 +102,9 @@ def lease(run: TrainingRun) -> Iterator[threading.Event]:
         thread.join()
 
 
-def execute(run_id: int, work: Callable[[TrainingRun, Progress], dict[str, Any]], progress: Progress) -> TrainingRun:
+def execute(
+    run_id: int, work: Callable[[TrainingRun, Progress], dict[str, Any]], progress: Progress
+) -> TrainingRun:
     """Claim the run, do `work(run, progress)` under its lease, and store how it ended.
 
     Raises RunRefused if it cannot be claimed or is taken away; an error of `work` is stored, then raised.
@@ -129,7 +129,9 @@ def execute(run_id: int, work: Callable[[TrainingRun, Progress], dict[str, Any]]
         except RunRefused:
             raise
         except BaseException as error:
-            _finish(run, TrainingRun.State.FAILED, error="".join(traceback.format_exception_only(error)).strip())
+            _finish(
+                run, TrainingRun.State.FAILED, error="".join(traceback.format_exception_only(error)).strip()
+            )
             log.exception("training failed run=%s", run_id)
             raise
         _finish(run, TrainingRun.State.DONE, report=result, progress=1.0)

@@ -25,7 +25,9 @@ def chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
-    reason = "No Chromium found; `apt-get install chromium` (or your system's package) runs the browser tests."
+    reason = (
+        "No Chromium found; `apt-get install chromium` (or your system's package) runs the browser tests."
+    )
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

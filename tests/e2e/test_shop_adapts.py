@@ -96,7 +96,9 @@ def test_a_visitors_events_follow_into_the_account(page, shop):
 def test_a_product_that_sold_out_disappears_at_once(page, shop):
     page.goto("/")
     first = listed(page)[0]
-    key = re.search(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", first)[0].replace("-", "")
+    key = re.search(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", first)[0].replace(
+        "-", ""
+    )
     [(stock,)] = shop.execute("SELECT stock FROM shop_product WHERE id = ?", key)
     shop.execute("UPDATE shop_product SET stock = 0 WHERE id = ?", key)
     try:
