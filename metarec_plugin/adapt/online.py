@@ -103,6 +103,7 @@ class OnlineModel:
         self.version = bundle.version
         self.manifest = bundle.manifest
         self.kind = bundle.kind
+        self.arrays = arrays
         self.product_keys = arrays["product_keys"]  # (N,) bytes, ascending
         self.log_prior = arrays["log_prior"]  # (N,)
         self._calibration = tuple(

@@ -1,0 +1,14 @@
+"""From a request to a slate: adapt, rank, keep what is eligible now, fall back with a label."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOME = {"Entry": "slate", "Slate": "slate", "recommend": "recommend"}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,66 @@
+"""Where products for a slate come from: best first, in batches, the second only if the first falls short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from django.db.models import OuterRef, Subquery
+
+from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.conf import get_config
+from metarec_plugin.models import Event, SubjectState
+
+Candidate = tuple[str, float]  # product key, score
+Batches = Iterator[Sequence[Candidate]]
+
+FURTHER = 500  # products looked at when the first ones do not fill the slate
+RECENT_EVENTS = 5_000  # what popularity is counted from while there is no model
+
+
+def adapted(model: OnlineModel, support: np.ndarray, excluded: np.ndarray, lift: float, k: int) -> Batches:
+    """Rank by the log probability given the support, less `lift` times the prior's."""
+    return _ranked(model, model.scores(support), excluded, lift, k)
+
+
+def popular(model: OnlineModel, excluded: np.ndarray, k: int) -> Batches:
+    """Rank by the prior of the model: what a shopper without any event most probably takes."""
+    return _ranked(model, model.log_prior, excluded, 0.0, k)
+
+
+def popular_of_late(k: int) -> Batches:
+    """Rank by the number of recent target events, for as long as no model can be served. One query."""
+    kinds = get_config().target_kinds
+    recent = Event.objects.filter(kind__in=kinds).exclude(product="").order_by("-at")
+    counts = Counter(recent.values_list("product", flat=True)[:RECENT_EVENTS])
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return _batches(k, lambda start, stop: [(key, float(count)) for key, count in ranked[start:stop]])
+
+
+def left_by_worker(subject: str, version: str, placement: str, k: int) -> Batches:
+    """The ranking that a worker left, if it is of this version and nothing happened since. One query."""
+    newest = Event.objects.filter(subject=OuterRef("subject")).order_by("-pk").values("pk")[:1]
+    ranking = (
+        SubjectState.objects.filter(subject=subject, version=version, placement=placement)
+        .filter(last_event=Subquery(newest))
+        .values_list("ranking", flat=True)
+        .first()
+    )
+    return _batches(k, lambda start, stop: [(str(key), float(s)) for key, s in (ranking or ())[start:stop]])
+
+
+def _ranked(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, lift: float, k: int) -> Batches:
+    def part(start: int, stop: int) -> list[Candidate]:
+        order = model.rank(scores, stop, excluded, lift)[start:]
+        values = scores[order] - lift * model.log_prior[order]
+        return [(model.key(product), float(value)) for product, value in zip(order, values)]
+
+    return _batches(k, part)
+
+
+def _batches(k: int, part: Callable[[int, int], Sequence[Candidate]]) -> Batches:
+    """First somewhat more than k, then many: two batches, so the number of queries has a bound."""
+    first = 2 * k + 10
+    yield part(0, first)
+    yield part(first, first + FURTHER)

@@ -1,0 +1,122 @@
+"""The model that this process serves: loaded once, looked after every few seconds, swapped whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+
+from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.conf import get_config
+from metarec_plugin.exceptions import BundleError, MetaRecError, NoModel
+from metarec_plugin.models import ModelVersion
+from metarec_plugin.publish.bundle import Bundle, read_bundle
+from metarec_plugin.serve.blas import cap_threads
+from metarec_plugin.storefront import get_storefront
+
+log = logging.getLogger(__name__)
+
+# A refused bundle is tried again after so many looks at the pointer: hashing it at each would be slow.
+REFUSED_LOOKS = 30
+
+
+def get_model() -> OnlineModel:
+    """Return the current version's model, or the one before it while the current bundle cannot be served.
+
+    Asks the database for the pointer at most every RELOAD_SECONDS. Raises NoModel if nothing was promoted,
+    BundleError if no bundle can be served.
+    """
+    return _served.get()
+
+
+class Served:
+    """One process's model. Threads read the old one while one of them loads the new."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._model: OnlineModel | None = None
+        self._why_not: MetaRecError = NoModel("No version was looked for yet.")
+        self._look_at = 0.0  # time.monotonic() of the next look at the pointer
+        self._refused: dict[str, float] = {}  # version -> when to try it again
+
+    def get(self) -> OnlineModel:
+        if time.monotonic() >= self._look_at:
+            self._look()
+        model = self._model
+        if model is None:
+            raise type(self._why_not)(str(self._why_not))
+        return model
+
+    def _look(self) -> None:
+        # With a model at hand nobody waits for the thread that loads; without one everybody does.
+        if not self._lock.acquire(blocking=self._model is None):
+            return
+        try:
+            if time.monotonic() >= self._look_at:
+                self._adopt(_pointer())
+                self._look_at = time.monotonic() + get_config().reload_seconds
+        finally:
+            self._lock.release()
+
+    def _adopt(self, pointer: tuple[str, str, str, str] | None) -> None:
+        if pointer is None:
+            self._model = None
+            self._why_not = NoModel(
+                "No version has been promoted. "
+                "Run manage.py metarec_train, then manage.py metarec_promote VERSION."
+            )
+            return
+        version, sha256, previous, previous_sha256 = pointer
+        if self._is_serving(version) or self._load(version, sha256):
+            return
+        if self._model is None and previous:
+            self._load(previous, previous_sha256)
+
+    def _is_serving(self, version: str) -> bool:
+        return self._model is not None and self._model.version == version
+
+    def _load(self, version: str, sha256: str) -> bool:
+        """Load aside, then swap in one assignment. Returns False, the old model kept, if it is refused."""
+        if time.monotonic() < self._refused.get(version, 0.0):
+            return False
+        try:
+            bundle = read_bundle(get_config().artifacts, version, sha256)
+            require_same_features(bundle)
+            model = OnlineModel(bundle)
+        except BundleError as error:
+            self._why_not = error
+            self._refused = {version: time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds}
+            kept = self._model.version if self._model else None
+            log.error("bundle refused version=%s kept=%s reason=%s", version, kept, error)
+            return False
+        cap_threads()
+        self._model = model
+        log.info("model loaded version=%s kind=%s products=%d", version, model.kind, len(model))
+        return True
+
+
+def require_same_features(bundle: Bundle) -> None:
+    """Raise BundleError if the storefront declares other features than those the bundle was made with."""
+    made_with, declared = bundle.manifest["feature_schema"], get_storefront().feature_schema()
+    if json.dumps(made_with, sort_keys=True) != json.dumps(declared, sort_keys=True):
+        raise BundleError(
+            f"Bundle {bundle.version} was made with the features {made_with}; the storefront declares "
+            f"{declared}. Train again (manage.py metarec_train), or restore the mapping."
+        )
+
+
+def _pointer() -> tuple[str, str, str, str] | None:
+    """The current version and the one before it with their checksums, in one query."""
+    row = (
+        ModelVersion.objects.filter(is_current=True)
+        .values_list("pk", "sha256", "previous_id", "previous__sha256")
+        .first()
+    )
+    if row is None:
+        return None
+    version, sha256, previous, previous_sha256 = row
+    return str(version), sha256, str(previous or ""), previous_sha256 or ""
+
+
+_served = Served()

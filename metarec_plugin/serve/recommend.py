@@ -1,0 +1,116 @@
+"""`recommend()`: support, adaptation, candidates, eligibility, fallback. It reads as that sentence."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+
+from django.http import HttpRequest
+
+from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.collect import consent_of, known_subject, log_impressions, sign_slate, support_keys
+from metarec_plugin.collect.impressions import Shown
+from metarec_plugin.conf import get_config
+from metarec_plugin.serve import candidates
+from metarec_plugin.serve.current import get_model
+from metarec_plugin.serve.filling import Filling
+from metarec_plugin.serve.guard import Guard
+from metarec_plugin.serve.lift import lift_of
+from metarec_plugin.serve.question import Products, Question, read_question
+from metarec_plugin.serve.reasons import reason_for
+from metarec_plugin.serve.slate import ADAPTED, NEWEST, POPULAR, Slate, stage_of
+from metarec_plugin.signals import slate_served
+
+
+def recommend(
+    request_or_subject: HttpRequest | str | None,
+    *,
+    k: int = 10,
+    placement: str = "default",
+    context: Products = (),
+    exclude: Products = (),
+) -> Slate:
+    """Answer up to k products for a shopper, or for nobody in particular (None), best first.
+
+    context: the products that the page is about; exclude: products not to show. Both take keys or instances.
+    Never raises for want of a model, for a damaged one or for an unknown product: what cannot be adapted is
+    popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop.
+    """
+    question = read_question(request_or_subject, k, placement, context, exclude)
+    guard = Guard(placement)
+    history = guard(partial(_history, question), ())
+    support = question.support(history)
+    model = guard(get_model, None)
+    filling = Filling(question, left_out={*support, *question.context, *question.exclude})
+    for step in (_add_left_by_worker, _add_adapted, _add_popular, _add_newest):
+        if not filling.full:
+            guard(partial(step, filling, support, model), None)
+    entries = tuple(filling.entries)
+    slate_id = uuid.uuid4().hex
+    slate = Slate(
+        id=sign_slate(slate_id),
+        entries=entries,
+        stage=stage_of(entries),
+        model_version=model.version if model is not None else None,
+        placement=placement,
+        problem=guard.problem,
+    )
+    guard(partial(_report, question, slate, slate_id), None)
+    return slate
+
+
+def _history(question: Question) -> tuple[str, ...]:
+    """The shopper's own last products, where the placement counts them and consent lets us know them."""
+    if not question.who or not question.options.history:
+        return ()
+    return tuple(support_keys(question.who, get_config().support_window))
+
+
+def _subject(question: Question) -> str:
+    """The subject whose events the server holds; an empty string where there are none."""
+    if isinstance(question.who, str):
+        return question.who
+    return known_subject(question.who) if consent_of(question.who) == "full" else ""
+
+
+def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
+    question = filling.question
+    if model is None or not support or question.context or not question.options.history:
+        return
+    if subject := _subject(question):
+        left = candidates.left_by_worker(subject, model.version, question.placement, question.k)
+        filling.add(left, ADAPTED, reason_for(ADAPTED, question.placement))
+
+
+def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
+    if model is None:
+        return
+    known = model.index(support)
+    if model.stage(known) == ADAPTED:
+        question = filling.question
+        ranked = candidates.adapted(
+            model, known, model.index(filling.left_out), lift_of(model, question.placement), question.k
+        )
+        filling.add(ranked, ADAPTED, reason_for(ADAPTED, question.placement))
+
+
+def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
+    question = filling.question
+    if model is None:
+        ranked = candidates.popular_of_late(question.k)
+    else:
+        ranked = candidates.popular(model, model.index(filling.left_out), question.k)
+    filling.add(ranked, POPULAR, reason_for(POPULAR, question.placement))
+
+
+def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
+    filling.add_newest(reason_for(NEWEST, filling.question.placement))
+
+
+def _report(question: Question, slate: Slate, slate_id: str) -> None:
+    """Store what is shown, where consent allows, and tell whoever listens."""
+    subject = _subject(question)
+    if question.request is not None:
+        shown = [Shown(entry.key, entry.rank, entry.source) for entry in slate]
+        log_impressions(question.request, slate_id, question.placement, shown, version=slate.model_version)
+    slate_served.send_robust(Slate, slate=slate, subject=subject, placement=question.placement)
