@@ -1,0 +1,67 @@
+"""Small bundles for tests: arrays of every kind, and a manifest that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.publish.bundle import Bundle
+
+KINDS = ("popularity", "linear", "gradient")
+
+
+def manifest(kind: str = "linear", **changes: Any) -> dict[str, Any]:
+    return {
+        "learner": {"popularity": "popularity", "linear": "closed_form", "gradient": "maml"}[kind],
+        "kind": kind,
+        "feature_schema": [],
+        "seed": 0,
+        "data_hash": "d" * 64,
+        "metrics": {"ndcg20": {"1": 0.1}},
+        "lifts": {"home": 0.5},
+        **changes,
+    }
+
+
+def arrays(
+    kind: str = "linear", n_products: int = 40, seed: int = 0, keys: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Random arrays of the kind; every entry of a linear map's rows is kept."""
+    rng = np.random.default_rng(seed)
+    keys = sorted(keys if keys is not None else [f"p{i:05d}" for i in range(n_products)])
+    n = len(keys)
+    made = {
+        "product_keys": np.array([key.encode() for key in keys]),
+        "log_prior": np.log(rng.dirichlet(np.ones(n))).astype("f4"),
+        "calibration_k": np.array([1, 3, 10], dtype="f4"),
+        "calibration_scale": np.array([1.0, 1.5, 2.5], dtype="f4"),
+        "calibration_prior": np.array([1.0, 0.8, 0.4], dtype="f4"),
+    }
+    if kind == "linear":
+        width = min(n, 64)
+        made |= {
+            "offset": rng.normal(size=n).astype("f4"),
+            "row_products": np.stack([rng.permutation(n)[:width] for _ in range(n)]).astype("i4"),
+            "row_values": rng.normal(size=(n, width)).astype("f4"),
+            "power": np.array(0.5, dtype="f4"),
+        }
+    if kind == "gradient":
+        d = 8
+        vectors, bias = rng.normal(size=(n, d)).astype("f4"), rng.normal(size=n).astype("f4")
+        start = rng.normal(size=d).astype("f4")
+        first = np.exp(vectors.astype("f8") @ start + bias)
+        made |= {
+            "vectors": vectors,
+            "bias": bias,
+            "start": start,
+            "step_sizes": rng.uniform(0.1, 1.0, size=(3, d)).astype("f4"),
+            "start_gradient": ((first / first.sum()) @ vectors).astype("f4"),
+        }
+    return made
+
+
+def model(kind: str = "linear", **options: Any) -> OnlineModel:
+    return OnlineModel(Bundle("in-memory", manifest(kind), arrays(kind, **options)))
