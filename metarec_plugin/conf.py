@@ -69,9 +69,20 @@ class Config:
         return self.placements.get(name, self.placements["default"])
 
 
+def known_keys() -> list[str]:
+    return [f.name.upper() for f in fields(Config)]
+
+
 def unknown_keys() -> list[str]:
-    known = {f.name.upper() for f in fields(Config)}
-    return sorted(set(getattr(settings, "METAREC", {})) - known)
+    return sorted(set(getattr(settings, "METAREC", {})) - set(known_keys()))
+
+
+def installed_middleware() -> list[str]:
+    return list(settings.MIDDLEWARE)
+
+
+def has_urlconf() -> bool:
+    return bool(getattr(settings, "ROOT_URLCONF", None))
 
 
 @cache

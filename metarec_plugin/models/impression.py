@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Impression(models.Model):
-    """One product of one slate. `propensity` is the chance that the ranking showed it at this rank (from 0)."""
+    """One product of one slate: its rank from 0, and the chance (`propensity`) that it was shown there."""
 
     slate = models.CharField(_("slate"), max_length=40, db_index=True)
     subject = models.CharField(_("subject"), max_length=120, blank=True, default="")

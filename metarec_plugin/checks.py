@@ -1,0 +1,103 @@
+"""System checks: every way the plugin can be set up wrongly, found before a request is served. No query."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.urls import NoReverseMatch, reverse
+
+from metarec_plugin.conf import get_config, has_urlconf, installed_middleware, known_keys, unknown_keys
+from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.storefront import get_storefront
+from metarec_plugin.storefront.problems import find_problems
+
+TAG = "metarec"
+MIDDLEWARE = "metarec_plugin.middleware.SubjectMiddleware"
+
+
+@register(TAG)
+def check_storefront(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E001 to E007, W001 and W002: the mapping."""
+    try:
+        storefront = type(get_storefront())
+    except ConfigurationError as error:
+        return [
+            Error(
+                str(error),
+                hint='Set METAREC = {"STOREFRONT": "<your app>.metarec.<YourStorefront>"}; see docs/mapping.md.',
+                obj="METAREC",
+                id="metarec.E001",
+            )
+        ]
+    return [
+        (Error if problem.id.startswith("E") else Warning)(
+            problem.message, hint=problem.hint, obj=problem.obj, id=f"metarec.{problem.id}"
+        )
+        for problem in find_problems(storefront)
+    ]
+
+
+@register(TAG)
+def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W003: keys of METAREC that nothing reads."""
+    found: list[CheckMessage] = []
+    for key in unknown_keys():
+        nearest = get_close_matches(key.upper(), known_keys(), n=1)
+        hint = f"Did you mean {nearest[0]!r}?" if nearest else f"The keys are {', '.join(known_keys())}."
+        found.append(
+            Warning(f"METAREC has the unknown key {key!r}.", hint=hint, obj="METAREC", id="metarec.W003")
+        )
+    return found
+
+
+@register(TAG)
+def check_wiring(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W004: the middleware and the URLs, without which visitors are not told apart and the browser cannot report."""
+    found: list[CheckMessage] = []
+    if MIDDLEWARE not in installed_middleware():
+        found.append(
+            Warning(
+                "The middleware that knows visitors is not installed.",
+                hint=f"Append {MIDDLEWARE!r} to MIDDLEWARE.",
+                obj="MIDDLEWARE",
+                id="metarec.W004",
+            )
+        )
+    if has_urlconf():
+        try:
+            reverse("metarec:beacon")
+        except NoReverseMatch:
+            found.append(
+                Warning(
+                    "The plugin's URLs are not included.",
+                    hint='Add path("metarec/", include("metarec_plugin.urls")) to your URLconf.',
+                    obj="ROOT_URLCONF",
+                    id="metarec.W004",
+                )
+            )
+    return found
+
+
+@register(TAG, deploy=True)
+def check_artifacts(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W005, with --deploy: bundles have somewhere to go."""
+    try:
+        folder = get_config().artifacts.absolute()
+    except ConfigurationError:
+        return []  # E001 reports it
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    return [
+        Warning(
+            f"METAREC['ARTIFACTS'] = {str(folder)!r} cannot be written: {str(existing)!r} is not a writable folder.",
+            hint="Give the user that trains write access, or point ARTIFACTS at a folder of its own.",
+            obj="METAREC",
+            id="metarec.W005",
+        )
+    ]

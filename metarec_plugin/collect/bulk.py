@@ -1,0 +1,79 @@
+"""Inserts events in bulk, past the ORM, leaving those whose id is known as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.utils import timezone
+
+from metarec_plugin.collect.events import store
+from metarec_plugin.collect.interactions import COLUMNS, Values
+from metarec_plugin.models import Event
+
+# With COLUMNS every column of the table but its own key: the database has no defaults for them.
+EXTRA = ("query", "received_at", "slate", "position", "source", "context", "reverses")
+AT = COLUMNS.index("at")
+
+
+class EventWriter:
+    """Writes chunks of `Values`, each in a transaction of its own, to the database of the event log."""
+
+    def __init__(self, source: str) -> None:
+        self._connection: Any = connections[router.db_for_write(Event)]
+        self._source = source
+        quote = self._connection.ops.quote_name
+        self._table = quote(Event._meta.db_table)
+        names = [Event._meta.get_field(name).column for name in (*COLUMNS, *EXTRA)]  # type: ignore[union-attr]
+        self._columns = ", ".join(map(quote, names))
+
+    def takes_text_from(self, alias: str) -> bool:
+        """Whether a moment may be written as the text that this database keeps it as."""
+        return self._connection.vendor == "sqlite" and self._connection.alias == alias
+
+    def write(self, chunk: Sequence[Values]) -> int:
+        """Insert the events that are not known yet; returns how many those were."""
+        with transaction.atomic(using=self._connection.alias), self._connection.cursor() as cursor:
+            if self._connection.vendor == "sqlite":
+                return self._insert(cursor, chunk)
+            if self._connection.vendor == "postgresql" and hasattr(cursor.cursor, "copy"):
+                return self._copy(cursor, chunk)
+        return len(store([Event(**dict(zip(COLUMNS, values)), source=self._source) for values in chunk]))
+
+    def _extra(self, received_at: Any) -> tuple[Any, ...]:
+        return ("", received_at, "", None, self._source, "{}", "")
+
+    def _insert(self, cursor: Any, chunk: Sequence[Values]) -> int:
+        adapt = self._connection.ops.adapt_datetimefield_value
+        extra = self._extra(adapt(timezone.now()))
+        marks = ", ".join("?" * (len(COLUMNS) + len(EXTRA)))
+        raw = self._connection.connection
+        before = raw.total_changes
+        # Straight to the driver: Django's cursor would look for its own placeholders in each row.
+        raw.executemany(
+            f"INSERT OR IGNORE INTO {self._table} ({self._columns}) VALUES ({marks})",  # noqa: S608
+            (
+                (*values[:AT], adapt(values[AT]) if isinstance(values[AT], datetime) else values[AT],
+                 *values[AT + 1 :], *extra)
+                for values in chunk
+            ),
+        )  # fmt: skip
+        return raw.total_changes - before
+
+    def _copy(self, cursor: Any, chunk: Sequence[Values]) -> int:
+        extra = self._extra(timezone.now())
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE metarec_incoming AS SELECT {self._columns} FROM {self._table} WITH NO DATA"  # noqa: S608
+        )
+        with cursor.copy(f"COPY metarec_incoming ({self._columns}) FROM STDIN") as copy:
+            for values in chunk:
+                copy.write_row(values + extra)
+        cursor.execute(
+            f"INSERT INTO {self._table} ({self._columns}) SELECT {self._columns} FROM metarec_incoming "  # noqa: S608
+            "ON CONFLICT (event_id) DO NOTHING"
+        )
+        inserted = cursor.rowcount
+        cursor.execute("DROP TABLE metarec_incoming")
+        return inserted

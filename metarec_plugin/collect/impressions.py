@@ -1,0 +1,93 @@
+"""Impressions: what was shown, stored in one insert, under slate ids that cannot be made up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import uuid4
+
+from django.core import signing
+from django.http import HttpRequest
+
+from metarec_plugin.collect.subjects import consent_of, known_subject
+from metarec_plugin.exceptions import InvalidSignature
+from metarec_plugin.models import Impression
+
+SALT = "metarec.slate"
+VERSION = "1"
+SLATE_AGE = timedelta(days=30)  # a page may lie open in a tab for long; a click on it is still a click
+MAX_TOKEN = 120
+
+
+class Shown(Protocol):
+    """One product of a slate: its key, its rank from 0, and where it came from."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def source(self) -> str: ...
+
+
+def log_impressions(
+    request_or_subject: HttpRequest | str,
+    slate: str,
+    placement: str,
+    shown: Iterable[Shown],
+    *,
+    version: Any = None,
+    variant: str = "",
+) -> int:
+    """Store what was shown and return how many rows. A request without "full" consent stores nothing.
+
+    `slate` is the token of `new_slate()`. An entry's `propensity` is the chance that it was shown at its rank,
+    1 where it has none. Raises InvalidSignature for a made-up slate.
+    """
+    if isinstance(request_or_subject, str):
+        subject = request_or_subject
+    elif consent_of(request_or_subject) == "full":
+        subject = known_subject(request_or_subject)
+    else:
+        return 0
+    slate_id = read_slate(slate)
+    rows: Sequence[Impression] = [
+        Impression(
+            slate=slate_id,
+            subject=subject,
+            placement=placement,
+            product=entry.key,
+            rank=entry.rank,
+            source=entry.source,
+            propensity=getattr(entry, "propensity", 1.0),
+            version=version,
+            variant=variant,
+        )
+        for entry in shown
+    ]
+    Impression.objects.bulk_create(rows)
+    return len(rows)
+
+
+def new_slate() -> str:
+    """Make the token of a new slate id, for the page to hand back with a click."""
+    return sign_slate(uuid4().hex)
+
+
+def sign_slate(slate: str) -> str:
+    """The token of a slate id: the id, a time and a signature."""
+    return signing.TimestampSigner(salt=SALT).sign(f"{VERSION}.{slate}")
+
+
+def read_slate(token: object) -> str:
+    """The slate id of a token. Raises InvalidSignature if this site did not make it, or too long ago."""
+    if not isinstance(token, str) or len(token) > MAX_TOKEN:
+        raise InvalidSignature("A slate id must be the token that the page came with.")
+    try:
+        version, _, slate = signing.TimestampSigner(salt=SALT).unsign(token, max_age=SLATE_AGE).partition(".")
+    except signing.BadSignature as error:
+        raise InvalidSignature("The slate id was not signed by this site, or too long ago.") from error
+    if version != VERSION or not slate:
+        raise InvalidSignature(f"The slate id has version {version!r}; this site reads {VERSION!r}.")
+    return slate

@@ -1,0 +1,142 @@
+"""Subjects: who a request speaks for, what they agreed to and did last, merging and forgetting."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import DatabaseError, router, transaction
+from django.db.models import Max
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
+from metarec_plugin.conf import CONSENT_LEVELS, get_config
+from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.models import Event, Impression, SubjectState
+
+log = logging.getLogger(__name__)
+# What somebody disliked or sent back says nothing about what they like.
+NOT_SUPPORT = ("dislike", "return")
+
+
+def user_subject(pk: object) -> str:
+    return f"user:{pk}"
+
+
+def known_subject(request: HttpRequest) -> str:
+    """The subject of a request as far as it is known: an empty string for a visitor without a cookie."""
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        return user_subject(user.pk)
+    if consent_of(request) == "none":
+        return ""
+    visitor = visitor_of(request)
+    return visitor.subject if visitor.returning or visitor.changed else ""
+
+
+def subject_key(request: HttpRequest) -> str:
+    """The subject of a request: "user:<pk>", or "visitor:<id>" with an id that is made when there is none.
+
+    A new id reaches the browser with the answer to a POST, or when an event is recorded; looking alone
+    sets no cookie, so that an anonymous page stays cacheable. Without consent it is an empty string.
+    """
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        return user_subject(user.pk)
+    if consent_of(request) == "none":
+        return ""
+    visitor = visitor_of(request)
+    if request.method not in SAFE_METHODS:
+        visitor.keep()
+    return visitor.subject
+
+
+def consent_of(request: HttpRequest) -> str:
+    """What this request's shopper agreed to: "none", "session" or "full". In doubt it is "none"."""
+    consent = get_config().consent
+    if isinstance(consent, str):
+        if consent in CONSENT_LEVELS:
+            return consent
+        consent = _callable(consent)
+    level = consent(request)
+    if level not in CONSENT_LEVELS:
+        log.error("consent callable returned an unknown level level=%r expected=%s", level, CONSENT_LEVELS)
+        return "none"
+    return level
+
+
+def _callable(path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"METAREC['CONSENT'] = {path!r} cannot be imported: {error}. Name a level "
+            f"({', '.join(CONSENT_LEVELS)}) or a function of the request that returns one."
+        ) from error
+
+
+def support_keys(request_or_subject: HttpRequest | str, window: int) -> list[str]:
+    """The subject's last `window` distinct product keys, the oldest first, in one query or none.
+
+    A request answers from its cookie under "session" consent, from the log under "full", and with nothing
+    under "none"; a subject string asks the log.
+    """
+    if isinstance(request_or_subject, str):
+        return _from_log(request_or_subject, window)
+    level = consent_of(request_or_subject)
+    if level == "session":
+        return visitor_of(request_or_subject).products[-window:]
+    subject = known_subject(request_or_subject) if level == "full" else ""
+    return _from_log(subject, window) if subject else []
+
+
+def _from_log(subject: str, window: int) -> list[str]:
+    latest = (
+        Event.objects.filter(subject=subject)
+        .exclude(product="")
+        .exclude(kind__in=NOT_SUPPORT)
+        .values("product")
+        .annotate(last=Max("at"), last_id=Max("id"))
+        .order_by("-last", "-last_id")
+        .values_list("product", flat=True)[:window]
+    )
+    return list(latest)[::-1]
+
+
+def merge_at_login(request: HttpRequest, user: Any) -> int:
+    """Give the visitor's events to the user and the browser a new id. Returns how many events moved."""
+    visitor = visitor_of(request)
+    try:
+        moved = _rename(visitor.subject, user_subject(user.pk)) if visitor.returning else 0
+    except DatabaseError:
+        # Nobody is locked out for this; the id stays, so that the next login merges what this one could not.
+        log.exception("visitor not merged at login")
+        return 0
+    if visitor.returning or visitor.changed:
+        visitor.renew(forget_products=False)
+    return moved
+
+
+def part_at_logout(request: HttpRequest) -> None:
+    """Give the browser a new id and an empty list: the next person at this device is somebody else."""
+    visitor = visitor_of(request)
+    if visitor.returning or visitor.changed:
+        visitor.renew(forget_products=True)
+
+
+def _rename(old: str, new: str) -> int:
+    with transaction.atomic(using=router.db_for_write(Event)):
+        moved = Event.objects.filter(subject=old).update(subject=new)
+        Impression.objects.filter(subject=old).update(subject=new)
+        SubjectState.objects.filter(subject__in=[old, new]).delete()
+    return moved
+
+
+def erase(subject: str) -> dict[str, int]:
+    """Delete everything stored of a subject, in one transaction. Returns the rows deleted by table."""
+    with transaction.atomic(using=router.db_for_write(Event)):
+        return {
+            model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
+            for model in (Event, Impression, SubjectState)
+        }

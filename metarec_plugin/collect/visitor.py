@@ -1,0 +1,111 @@
+"""The visitor's signed cookie: an id and, under "session" consent, the last products, and nothing on the server."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+
+from metarec_plugin.conf import get_config
+
+SALT = "metarec.visitor"  # one salt per purpose: a signature made for another value is worth nothing here
+VERSION = "1"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+ATTRIBUTE = "_metarec_visitor"
+_ID = re.compile(r"[0-9a-f]{32}")
+_SEPARATOR = "\n"  # no key that can be printed contains it
+
+
+@dataclass
+class Visitor:
+    """What the cookie holds, and whether it has to be written again.
+
+    `products` are keys, the oldest first. `accessed` says that the answer depends on the cookie.
+    """
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    products: list[str] = field(default_factory=list)
+    issued: float = 0.0
+    returning: bool = False
+    changed: bool = False
+    accessed: bool = False
+
+    @property
+    def subject(self) -> str:
+        return f"visitor:{self.id}"
+
+    def keep(self) -> None:
+        """Make sure that the browser has the id, and will have it for a while yet."""
+        if not self.returning or time.time() - self.issued > get_config().cookie_age / 2:
+            self.changed = True
+
+    def add_product(self, key: str) -> None:
+        """Put a product at the end of the list; one that is at the end already changes nothing."""
+        self.keep()
+        if self.products[-1:] != [key]:
+            kept = [*(known for known in self.products if known != key), key]
+            self.products = kept[-get_config().session_products :]
+            self.changed = True
+
+    def renew(self, *, forget_products: bool) -> None:
+        """Take a new id: what happens from here on cannot be tied to the old one."""
+        self.id = uuid.uuid4().hex
+        if forget_products:
+            self.products = []
+        self.changed = True
+
+    def dumps(self) -> str:
+        listed = urlsafe_b64encode(_SEPARATOR.join(self.products).encode()).decode().rstrip("=")
+        return signing.TimestampSigner(salt=SALT).sign(f"{VERSION}.{self.id}.{listed}")
+
+
+def loads(cookie: str | None) -> Visitor:
+    """Read a cookie. One that is missing, forged, expired or of another version is as good as none."""
+    config = get_config()
+    signer = signing.TimestampSigner(salt=SALT)
+    try:
+        payload = signer.unsign(cookie or "", max_age=config.cookie_age)
+        version, identity, listed = payload.split(".")
+        products = urlsafe_b64decode(listed + "=" * (-len(listed) % 4)).decode()
+        issued = signing.b62_decode((cookie or "").rsplit(":", 2)[1])
+    except (signing.BadSignature, ValueError):
+        return Visitor()
+    if version != VERSION or not _ID.fullmatch(identity):
+        return Visitor()
+    known = products.split(_SEPARATOR) if products else []
+    return Visitor(id=identity, products=known[-config.session_products :], issued=issued, returning=True)
+
+
+def visitor_of(request: HttpRequest) -> Visitor:
+    """The visitor of a request, read from the cookie once."""
+    visitor = getattr(request, ATTRIBUTE, None)
+    if visitor is None:
+        visitor = loads(request.COOKIES.get(get_config().cookie_name))
+        setattr(request, ATTRIBUTE, visitor)
+    visitor.accessed = True
+    return visitor
+
+
+def write_cookie(request: HttpRequest, response: HttpResponse) -> None:
+    """Set the cookie if it changed; an answer that depends on it says so to caches."""
+    visitor = getattr(request, ATTRIBUTE, None)
+    if visitor is None or not visitor.accessed:
+        return
+    patch_vary_headers(response, ["Cookie"])
+    if not visitor.changed:
+        return
+    config = get_config()
+    response.set_cookie(
+        config.cookie_name,
+        visitor.dumps(),
+        max_age=config.cookie_age,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure(),
+    )

@@ -1,0 +1,96 @@
+"""What a storefront declares: frozen descriptions made of model labels and ORM lookup paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from django.db.models import Q
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A declared feature: where it lies. The subclass says how its values are to be read."""
+
+    path: str
+    kind: ClassVar[str] = ""
+    many: ClassVar[bool] = False
+
+
+class Category(Feature):
+    """One of a set of values; an unseen value gets a reserved code."""
+
+    kind = "category"
+
+
+class MultiCategory(Feature):
+    """Any number of values out of a set; the path may cross a relation to many."""
+
+    kind = "multi_category"
+    many = True
+
+
+class Number(Feature):
+    """A quantity whose order and distance mean something."""
+
+    kind = "number"
+
+
+class Text(Feature):
+    """Free text, such as a title."""
+
+    kind = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Users:
+    """The model whose rows are the shop's users, by label ("auth.User")."""
+
+    model: str
+    features: Mapping[str, Feature] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products:
+    """The model whose rows can be recommended.
+
+    where: which rows, asked of the live database each time. title, url, image, price: a lookup path, or
+    the name of a property or method of the model. added: the path of the moment a product entered the shop;
+    without it the first date that is set when a row is made, else the key, tells which products are new.
+    """
+
+    model: str
+    title: str
+    url: str
+    where: Q | None = None
+    image: str | None = None
+    price: str | None = None
+    added: str | None = None
+    features: Mapping[str, Feature] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interactions:
+    """Rows of the shop that say: this user did something with this product at this time.
+
+    model: the model of one row (an order line, a review). All else are lookup paths from it. where: which
+    rows count, such as those of paid orders. visitor: the `subject_key()` that the shop stored for a guest.
+    """
+
+    kind: str
+    model: str
+    user: str
+    product: str
+    at: str
+    where: Q | None = None
+    visitor: str | None = None
+    quantity: str | None = None
+    value: str | None = None
+    price: str | None = None
+    order: str | None = None
+
+    def paths(self) -> dict[str, str]:
+        """The declared paths by the name of their role, those left out excepted."""
+        roles = ("user", "product", "at", "visitor", "quantity", "value", "price", "order")
+        return {role: getattr(self, role) for role in roles if getattr(self, role)}

@@ -1,0 +1,28 @@
+"""Product and user keys: `str(pk)`, whatever the primary key is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+
+MAX_KEY = 64
+INTEGER_BOUND = 2**63  # a larger integer cannot be bound as a query parameter
+
+
+def parse_keys(model: type[Model], keys: Iterable[str]) -> dict[str, Any]:
+    """Turn keys into primary keys, leaving out whatever cannot be one of this model."""
+    field = model._meta.pk
+    found: dict[str, Any] = {}
+    for key in keys:
+        if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+            continue
+        try:
+            pk = field.to_python(key)
+        except ValidationError:
+            continue
+        if not isinstance(pk, int) or abs(pk) < INTEGER_BOUND:
+            found[key] = pk
+    return found
