@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,10 +24,10 @@ class EventWriter:
     def __init__(self, source: str) -> None:
         self._connection: Any = connections[router.db_for_write(Event)]
         self._source = source
-        quote = self._connection.ops.quote_name
+        quote: Callable[[Any], str] = self._connection.ops.quote_name
         self._table = quote(Event._meta.db_table)
         names = [Event._meta.get_field(name).column for name in (*COLUMNS, *EXTRA)]  # type: ignore[union-attr]
-        self._columns = ", ".join(map(quote, names))
+        self._columns = ", ".join(quote(name) for name in names)
 
     def takes_text_from(self, alias: str) -> bool:
         """Whether a moment may be written as the text that this database keeps it as."""

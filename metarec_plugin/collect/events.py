@@ -108,7 +108,8 @@ def store(events: Sequence[Event]) -> set[str]:
 
 def known_ids(event_ids: Collection[str], using: str) -> set[str]:
     """Tell which of the ids are in the log, by as many queries as the database's limit on parameters asks for."""
-    asked, known = list(event_ids), set()
+    asked = list(event_ids)
+    known: set[str] = set()
     for start in range(0, len(asked), ID_BATCH):
         batch = Event.objects.using(using).filter(event_id__in=asked[start : start + ID_BATCH])
         known.update(batch.values_list("event_id", flat=True))

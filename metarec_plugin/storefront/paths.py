@@ -136,8 +136,8 @@ def condition_paths(where: Q | None) -> Iterator[str]:
             yield from condition_paths(child)
         elif isinstance(child, tuple):
             yield child[0]
-            if isinstance(child[1], F):
-                yield child[1].name
+            if type(child[1]) is F:  # an OuterRef speaks of another query
+                yield child[1].name  # type: ignore[attr-defined]
 
 
 def excludes_null(where: Q | None, path: str) -> bool:

@@ -182,7 +182,7 @@ def _nullable(
 def _same_table(reached: type[Model] | None, expected: type[Model]) -> bool:
     if reached is None:
         return False
-    one, other = reached._meta.concrete_model, expected._meta.concrete_model
+    one, other = reached._meta.concrete_model or reached, expected._meta.concrete_model or expected
     # With multi-table inheritance parent and child share the key.
     return one is other or issubclass(one, other) or issubclass(other, one)
 
