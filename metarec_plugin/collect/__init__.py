@@ -1,7 +1,7 @@
 """Collecting: what subjects do, from the request, the browser and the shop's own tables, into the event log."""
 
 from metarec_plugin.collect.events import record_event
-from metarec_plugin.collect.impressions import log_impressions, new_slate, read_slate, sign_slate
+from metarec_plugin.collect.impressions import log_impressions, read_slate, sign_slate
 from metarec_plugin.collect.subjects import consent_of, erase, known_subject, subject_key, support_keys
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "erase",
     "known_subject",
     "log_impressions",
-    "new_slate",
     "read_slate",
     "record_event",
     "sign_slate",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
-from uuid import uuid4
+from typing import Any
 
 from django.core import signing
 from django.http import HttpRequest
@@ -20,15 +20,14 @@ SLATE_AGE = timedelta(days=30)  # a page may lie open in a tab for long; a click
 MAX_TOKEN = 120
 
 
-class Shown(Protocol):
-    """One product of a slate: its key, its rank from 0, and where it came from."""
+@dataclass(frozen=True)
+class Shown:
+    """One product of a slate: its key, its rank from 0, where it came from, and how likely it was to be there."""
 
-    @property
-    def key(self) -> str: ...
-    @property
-    def rank(self) -> int: ...
-    @property
-    def source(self) -> str: ...
+    key: str
+    rank: int
+    source: str
+    propensity: float = 1.0
 
 
 def log_impressions(
@@ -40,27 +39,22 @@ def log_impressions(
     version: Any = None,
     variant: str = "",
 ) -> int:
-    """Store what was shown and return how many rows. A request without "full" consent stores nothing.
-
-    `slate` is the token of `new_slate()`. An entry's `propensity` is the chance that it was shown at its rank,
-    1 where it has none. Raises InvalidSignature for a made-up slate.
-    """
+    """Store what was shown and return how many rows. A request without "full" consent stores nothing."""
     if isinstance(request_or_subject, str):
         subject = request_or_subject
     elif consent_of(request_or_subject) == "full":
         subject = known_subject(request_or_subject)
     else:
         return 0
-    slate_id = read_slate(slate)
     rows: Sequence[Impression] = [
         Impression(
-            slate=slate_id,
+            slate=slate,
             subject=subject,
             placement=placement,
             product=entry.key,
             rank=entry.rank,
             source=entry.source,
-            propensity=getattr(entry, "propensity", 1.0),
+            propensity=entry.propensity,
             version=version,
             variant=variant,
         )
@@ -68,11 +62,6 @@ def log_impressions(
     ]
     Impression.objects.bulk_create(rows)
     return len(rows)
-
-
-def new_slate() -> str:
-    """Make the token of a new slate id, for the page to hand back with a click."""
-    return sign_slate(uuid4().hex)
 
 
 def sign_slate(slate: str) -> str:
