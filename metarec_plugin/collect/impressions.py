@@ -75,7 +75,7 @@ def read_slate(token: object) -> str:
         raise InvalidSignature("A slate id must be the token that the page came with.")
     try:
         version, _, slate = signing.TimestampSigner(salt=SALT).unsign(token, max_age=SLATE_AGE).partition(".")
-    except signing.BadSignature as error:
+    except (signing.BadSignature, ValueError) as error:  # ValueError: text that cannot be encoded
         raise InvalidSignature("The slate id was not signed by this site, or too long ago.") from error
     if version != VERSION or not slate:
         raise InvalidSignature(f"The slate id has version {version!r}; this site reads {VERSION!r}.")
