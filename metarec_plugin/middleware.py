@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from metarec_plugin.collect.visitor import write_cookie
+from metarec_plugin.serve.privacy import keep_private
 
 
 class SubjectMiddleware:
@@ -18,4 +19,5 @@ class SubjectMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         write_cookie(request, response)
+        keep_private(request, response)
         return response

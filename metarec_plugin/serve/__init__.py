@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_HOME = {"Entry": "slate", "Slate": "slate", "recommend": "recommend"}
+_HOME = {"Entry": "slate", "Slate": "slate", "recommend": "recommendation"}
 __all__ = sorted(_HOME)
 
 

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.question import Products
-from metarec_plugin.serve.recommend import recommend as answer
+from metarec_plugin.serve.recommendation import recommend as answer
 from metarec_plugin.serve.slate import Entry, Slate
 from metarec_plugin.storefront import get_storefront
 

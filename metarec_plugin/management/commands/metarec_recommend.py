@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from metarec_plugin.serve.recommend import recommend
+from metarec_plugin.serve.recommendation import recommend
 from metarec_plugin.serve.slate import Slate
 from metarec_plugin.storefront import get_storefront
 

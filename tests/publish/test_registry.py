@@ -1,0 +1,147 @@
+"""Which version is served: promoted whole or not at all, announced after commit, and one step back."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
+
+from metarec_plugin.conf import get_config
+from metarec_plugin.exceptions import BundleError, NoModel
+from metarec_plugin.models import ModelVersion
+from metarec_plugin.publish import registry
+from metarec_plugin.publish.bundle import write_bundle
+from metarec_plugin.signals import model_promoted
+from tests import bundles
+
+pytestmark = pytest.mark.django_db
+
+
+def registered(state: str = ModelVersion.State.PASSED) -> ModelVersion:
+    version = uuid.uuid4()
+    sha256 = write_bundle(get_config().artifacts, version, bundles.manifest(), bundles.arrays())
+    return registry.register(version, learner="closed_form", sha256=sha256, state=state, validation_score=0.1)
+
+
+def damage(version: ModelVersion) -> None:
+    path = get_config().artifacts / "bundles" / str(version.pk) / "offset.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_a_registered_version_is_not_served_until_it_is_promoted():
+    version = registered()
+    assert registry.current() is None
+    registry.promote(str(version.pk))
+    assert registry.current() == version
+    assert registry.current().promoted_at is not None
+
+
+def test_promotion_replaces_and_rollback_returns():
+    first, second = registered(), registered()
+    registry.promote(first.pk)
+    registry.promote(second.pk)
+    assert ModelVersion.objects.filter(is_current=True).get() == second
+    assert registry.rollback() == first
+    assert ModelVersion.objects.filter(is_current=True).get() == first
+
+
+def test_promoting_the_current_version_again_keeps_the_way_back():
+    first, second = registered(), registered()
+    registry.promote(first.pk)
+    registry.promote(second.pk)
+    registry.promote(second.pk)
+    assert registry.rollback() == first
+
+
+def test_there_is_no_way_back_from_the_first_version():
+    with pytest.raises(NoModel, match="nothing to roll back"):
+        registry.rollback()
+    registry.promote(registered().pk)
+    with pytest.raises(NoModel, match="first"):
+        registry.rollback()
+
+
+@pytest.mark.parametrize("state", ["candidate", "failed", "insufficient"])
+def test_what_the_gate_held_back_is_promoted_by_force_only(state):
+    version = registered(state)
+    with pytest.raises(BundleError, match="gate"):
+        registry.promote(version.pk)
+    assert registry.promote(version.pk, force=True) == version
+
+
+def test_baselines_may_be_served():
+    assert registry.promote(registered(ModelVersion.State.BASELINE).pk).is_current
+
+
+def test_a_damaged_bundle_is_not_promoted_even_by_force():
+    good, bad = registered(), registered()
+    registry.promote(good.pk)
+    damage(bad)
+    with pytest.raises(BundleError):
+        registry.promote(bad.pk, force=True)
+    assert registry.current() == good
+
+
+def test_rollback_to_a_damaged_bundle_changes_nothing():
+    first, second = registered(), registered()
+    registry.promote(first.pk)
+    registry.promote(second.pk)
+    damage(first)
+    with pytest.raises(BundleError):
+        registry.rollback()
+    assert registry.current() == second
+
+
+@pytest.mark.parametrize("version", ["", "x", str(uuid.uuid4())])
+def test_an_unknown_version_is_named_in_the_error(version):
+    with pytest.raises(NoModel, match="no version"):
+        registry.promote(version)
+
+
+def test_the_database_holds_one_current_version_at_most():
+    first, second = registered(), registered()
+    registry.promote(first.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ModelVersion.objects.filter(pk=second.pk).update(is_current=True)
+
+
+def test_promotion_is_announced_after_commit(django_capture_on_commit_callbacks):
+    heard = []
+
+    def listen(sender, version, previous, **kwargs):
+        heard.append((version, previous))
+
+    model_promoted.connect(listen)
+    try:
+        first, second = registered(), registered()
+        with django_capture_on_commit_callbacks(execute=True):
+            registry.promote(first.pk)
+            assert heard == []
+        with django_capture_on_commit_callbacks(execute=True):
+            registry.promote(second.pk)
+    finally:
+        model_promoted.disconnect(listen)
+    assert heard == [(str(first.pk), None), (str(second.pk), str(first.pk))]
+
+
+def test_the_commands_promote_list_and_roll_back(capsys):
+    first, second = registered(), registered()
+    call_command("metarec_promote", str(first.pk))
+    call_command("metarec_promote", str(second.pk))
+    call_command("metarec_promote", "--list")
+    listed = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith(f"* {second.pk}") for line in listed) == 1
+    assert sum(line.startswith(f"  {first.pk}") for line in listed) == 1
+    call_command("metarec_rollback")
+    assert registry.current() == first
+
+
+def test_the_commands_say_what_is_wrong():
+    with pytest.raises(CommandError, match="no version"):
+        call_command("metarec_promote", "x")
+    with pytest.raises(CommandError, match="Name a version"):
+        call_command("metarec_promote")
+    with pytest.raises(CommandError, match="nothing to roll back"):
+        call_command("metarec_rollback")
