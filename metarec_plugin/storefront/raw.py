@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
@@ -34,15 +36,42 @@ def raw_stream(queryset: QuerySet[Any, Any], *, text_moments: bool) -> Iterator[
         for column, (functions, expression) in django_converters.items()
     }
     active = [(column, convert) for column, convert in converters.items() if convert is not None]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        while rows := cursor.fetchmany(CHUNK):
+    with _spooled(connection, sql, params) as read:
+        while rows := read():
             for row in rows:
                 values = list(row)
                 for column, convert in active:
                     if values[column] is not None:
                         values[column] = convert(values[column])
                 yield InteractionRow._make(values)
+
+
+@contextmanager
+def _spooled(connection: Any, sql: str, params: Any) -> Iterator[Callable[[], list[Any]]]:
+    """Copy a query's answer into a temporary table, and yield a function that reads the next CHUNK rows of it.
+
+    A statement that stays open would keep SQLite from moving written pages out of its log while the reader
+    writes what it reads: measured, 2 GB of log for 1.5 million rows. It would also be given moments parsed,
+    since the driver goes by the column's declared type, which a copy has not.
+    """
+    name = connection.ops.quote_name(f"metarec_spool_{uuid4().hex}")
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMPORARY TABLE {name} AS {sql}", params)
+        done = 0
+
+        def read() -> list[Any]:
+            nonlocal done
+            cursor.execute(
+                f"SELECT * FROM {name} WHERE rowid > %s AND rowid <= %s",  # noqa: S608 (the name is ours)
+                [done, done + CHUNK],
+            )
+            done += CHUNK
+            return cursor.fetchall()
+
+        try:
+            yield read
+        finally:
+            cursor.execute(f"DROP TABLE {name}")
 
 
 def _converter(connection: Any, functions: list[Any], expression: Any, text_moments: bool) -> Convert | None:
