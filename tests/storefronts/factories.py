@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 def make_customer() -> Customer:
     number = next(_numbers)
-    user = User.objects.create_user(f"shopper{number}", password="open sesame")  # noqa: S106
+    user = User.objects.create_user(f"shopper{number}", password="open sesame")
     customer, _ = Customer.objects.get_or_create(user=user)
     return customer
 
