@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 
 from django.http import HttpRequest
 
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect import consent_of, known_subject, log_impressions, new_slate, support_keys
+from metarec_plugin.collect import consent_of, known_subject, log_impressions, sign_slate, support_keys
+from metarec_plugin.collect.impressions import Shown
 from metarec_plugin.conf import get_config
 from metarec_plugin.serve import candidates
 from metarec_plugin.serve.current import get_model
@@ -45,15 +47,16 @@ def recommend(
         if not filling.full:
             guard(partial(step, filling, support, model), None)
     entries = tuple(filling.entries)
+    slate_id = uuid.uuid4().hex
     slate = Slate(
-        id=new_slate(),
+        id=sign_slate(slate_id),
         entries=entries,
         stage=stage_of(entries),
         model_version=model.version if model is not None else None,
         placement=placement,
         problem=guard.problem,
     )
-    guard(partial(_report, question, slate), None)
+    guard(partial(_report, question, slate, slate_id), None)
     return slate
 
 
@@ -105,13 +108,12 @@ def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel |
     filling.add_newest(reason_for(NEWEST, filling.question.placement))
 
 
-def _report(question: Question, slate: Slate) -> None:
+def _report(question: Question, slate: Slate, slate_id: str) -> None:
     """Store what is shown, where consent allows, and tell whoever listens."""
     subject = _subject(question)
     if question.request is not None:
         if subject or slate.stage == ADAPTED:
             mark_personal(question.request)
-        log_impressions(
-            question.request, slate.id, question.placement, slate.entries, version=slate.model_version
-        )
+        shown = [Shown(entry.key, entry.rank, entry.source) for entry in slate]
+        log_impressions(question.request, slate_id, question.placement, shown, version=slate.model_version)
     slate_served.send_robust(Slate, slate=slate, subject=subject, placement=question.placement)
