@@ -55,5 +55,5 @@ def merge_at_login(sender: type, request: HttpRequest, user: AbstractBaseUser, *
     guest = Basket.objects.filter(pk=key, owner=None).first() if key else None
     if guest is None:
         return
-    own, made = Basket.objects.get_or_create(owner=customer_of(user))
+    own = Basket.objects.get_or_create(owner=customer_of(user))[0]
     own.absorb(guest)

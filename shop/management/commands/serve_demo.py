@@ -44,7 +44,9 @@ class Command(BaseCommand):
                 processes[name] = subprocess.Popen(  # noqa: S603
                     command, env={**os.environ, **extra}, start_new_session=True
                 )
-            self.stdout.write(self.style.SUCCESS(f"\nThe shop is open: http://{address}/   (Ctrl-C closes it)\n"))
+            self.stdout.write(
+                self.style.SUCCESS(f"\nThe shop is open: http://{address}/   (Ctrl-C closes it)\n")
+            )
             while True:
                 for name, process in processes.items():
                     if (code := process.poll()) is not None:

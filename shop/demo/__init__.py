@@ -1,0 +1,1 @@
+"""How the published grocery data become this shop's catalogue and history."""

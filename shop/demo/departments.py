@@ -1,0 +1,166 @@
+"""Which shelf a source department becomes, what is no product at all, and which picture a category gets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_noop as N_
+
+GENERAL = "DRUG GM"
+# Source department -> the shop's department. The small ones hold stray products of a bigger one: the
+# apples under TRAVEL & LEISURE and the carrots under FROZEN GROCERY go back to the produce.
+LISTED = {
+    "GROCERY": N_("Grocery"),
+    "DRUG GM": N_("Health & Home"),
+    "PRODUCE": N_("Fruit & Vegetables"),
+    "COSMETICS": N_("Beauty"),
+    "NUTRITION": N_("Natural & Organic"),
+    "MEAT": N_("Meat"),
+    "MEAT-PCKGD": N_("Packaged Meat"),
+    "DELI": N_("Deli"),
+    "PASTRY": N_("Bakery"),
+    "FLORAL": N_("Flowers"),
+    "SEAFOOD-PCKGD": N_("Packaged Seafood"),
+    "SEAFOOD": N_("Seafood Counter"),
+    "SPIRITS": N_("Spirits"),
+    "GARDEN CENTER": N_("Garden"),
+    "SALAD BAR": N_("Salad Bar"),
+    "CHEF SHOPPE": N_("Fruit & Vegetables"),
+    "TRAVEL & LEISURE": N_("Fruit & Vegetables"),
+    "FROZEN GROCERY": N_("Fruit & Vegetables"),
+    "TOYS": N_("Health & Home"),
+    "HOUSEWARES": N_("Health & Home"),
+    "POSTAL CENTER": N_("Health & Home"),
+}
+# Sold at the till, but nothing that a web shop can put into a parcel.
+UNLISTED = {
+    "FUEL": N_("Fuel"),
+    "COUPON": N_("Coupons"),
+    "MISCELLANEOUS": N_("Till Sundries"),
+    "RESTAURANT": N_("Coffee Shop"),
+    "PHOTO & VIDEO": N_("Photo & Video"),
+    "CNTRL/STORE SUP": N_("Store Supplies"),
+    "AUTOMOTIVE": N_("Till Sundries"),
+    "CHARITABLE CONT": N_("Donations"),
+    "ELECT &PLUMBING": N_("Donations"),
+    "PROD-WHS SALES": N_("Store Supplies"),
+    "GM MERCH EXP": N_("Store Supplies"),
+}
+UNKNOWN = N_("Not in the Catalogue")
+# Inside listed departments: vouchers, services, deposits, supplies; and tobacco, not sold online.
+NOT_SOLD_CATEGORIES = frozenset({
+    "COUPON", "COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "TICKETS", "PREPAID WIRELESS&ACCESSORIES",
+    "LONG DISTANCE CALLING CARDS", "IN-STORE PHOTOFINISHING", "OVERNIGHT PHOTOFINISHING", "BOTTLE DEPOSITS", "PHARMACY",
+    "PROD SUPPLIES", "MEAT SUPPLIES", "DELI SUPPLIES", "CONTINUITIES", "NEWSPAPER",
+    "CIGARETTES", "CIGARS", "TOBACCO OTHER", "PROPANE", "FIREWORKS",
+})  # fmt: skip
+NOT_SOLD_WORDS = (
+    "GIFT CARD",
+    "GASOLINE",
+    "KEY RING",
+    "COUPON",
+    "TICKET",
+    "DEPOSIT",
+    "RENTAL",
+    "DISCONTINUED",
+    "SUPPLIES/",
+    "MISC SALES",
+)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    department: str
+    is_listed: bool
+    is_sold: bool  # may one of its products be offered at all
+
+
+def shelf(department: str | None, category: str | None, product_type: str | None) -> Shelf:
+    """Where a source product belongs; without a known department it belongs nowhere and is not sold."""
+    if department in LISTED:
+        sold = (category or "") not in NOT_SOLD_CATEGORIES and not any(
+            word in (product_type or "") for word in NOT_SOLD_WORDS
+        )
+        # A product of which the source knows neither category nor type cannot be described to anyone.
+        return Shelf(LISTED[department], True, sold and bool(category or product_type))
+    return Shelf(UNLISTED.get(department or "", UNKNOWN), False, False)
+
+
+# The first picture one of whose words is a word of the category wins.
+PICTURES = (
+    ("eggs", "EGGS"),
+    ("baby", "BABY BABYFOOD INFANT DIAPERS"),
+    ("pet", "CAT DOG PET BIRD"),
+    ("flower", "FLORAL ROSES BOUQUET LILY"),
+    ("garden", "GARDEN LAWN CHARCOAL"),
+    ("beauty", "MAKEUP COSMETIC FRAGRANCES"),
+    ("soap", "SOAP HAIR BODY SHAVING DEODORANTS ORAL SUNTAN HYGIENE PERSONAL"),
+    (
+        "medicine",
+        "ANALGESICS FLU ANTACIDS SINUS LAXATIVES AID VITAMINS DIETARY EYE FOOT INCONTINENCE HEALTH "
+        "FAMILY SMOKING GLASSES HBC",
+    ),
+    ("paper", "PAPER TISSUES TISS WRAPS FILTERS FOILWARE"),
+    ("soap", "BATH"),
+    ("cleaning", "DETERGENTS BLEACH CLEANG LAUNDRY BROOMS AIR INSECTICIDES IRONING SHOE"),
+    ("card", "CARDS MAGAZINE STATIONERY BOOKSTORE"),
+    ("toy", "TOYS SPORTS HALLOWEEN EASTER CHRISTMAS VALENTINE SEASONAL"),
+    ("kitchen", "KITCHEN COOKWARE GLASSWARE HOUSEWARES"),
+    ("bulb", "ELECTRIC ELECTRICAL BATTERIES HARDWARE AUDIO FILM CANDLES AUTOMOTIVE"),
+    ("icecream", "ICE NOVELTIES"),
+    ("frozen", "FRZN FROZEN"),
+    ("wine", "WINE LIQUOR"),
+    ("beer", "BEERS"),
+    ("coffee", "COFFEE TEA TEAS COCOA"),
+    ("juice", "JUICE JUICES DRINK DRINKS DRNK DRNKS WATER BEVERAGE BEVERAGES AGE"),
+    ("cheese", "CHEESE CHEESES BUTTER MARGARINES"),
+    ("milk", "MILK YOGURT DAIRY REFRIGERATED"),
+    ("fish", "SEAFOOD SUSHI"),
+    ("candy", "CANDY SUGARS SYRUP SYRUPS DESSERTS"),
+    ("snack", "SNACK SNACKS CHIPS POPCORN NUTS"),
+    ("cookie", "COOKIES CRACKERS SNKS CAKES PIES SWEET SWEETS"),
+    ("bread", "BREAD ROLLS DOUGH FLOUR BAKING BAKERY SANDWICHES"),
+    ("pasta", "PASTA NOODLES MXS BN PIZZA HISPANIC PREPARED"),
+    ("cereal", "CEREAL BRKFST"),
+    ("jar", "SAUCE SAUCES CONDIMENTS PNT PICKLE OLIVES DRSNG OIL SPICES"),
+    ("can", "SHELF SOUP CANNED"),
+    (
+        "salad",
+        "SALAD SALADS VEGETABLES HERBS ORGANICS BROCCOLI ONIONS "
+        "POTATOES TOMATOES PEPPERS CARROTS CORN MUSHROOMS SQUASH",
+    ),
+    ("fruit", "FRUIT APPLES BERRIES CITRUS GRAPES MELONS PEARS"),
+    ("meat", "MEAT MEATS BEEF CHICKEN POULTRY PORK TURKEY LAMB VEAL BACON DOGS SAUSAGE LUNCHMEAT"),
+)
+DEPARTMENT_PICTURES = {
+    "GROCERY": "jar",
+    "PRODUCE": "fruit",
+    "COSMETICS": "beauty",
+    "NUTRITION": "salad",
+    "MEAT": "meat",
+    "MEAT-PCKGD": "meat",
+    "DELI": "cheese",
+    "PASTRY": "bread",
+    "FLORAL": "flower",
+    "SEAFOOD": "fish",
+    "SEAFOOD-PCKGD": "fish",
+    "SPIRITS": "wine",
+    "GARDEN CENTER": "garden",
+    "SALAD BAR": "salad",
+    "CHEF SHOPPE": "salad",
+    "TRAVEL & LEISURE": "fruit",
+    "FROZEN GROCERY": "salad",
+    "TOYS": "toy",
+    "HOUSEWARES": "kitchen",
+    "POSTAL CENTER": "candy",
+}
+
+
+def picture(department: str | None, category: str | None) -> str:
+    """The file name, without its ending, of a category's drawing in static/shop/tiles."""
+    found = set(re.findall("[A-Z]+", category or ""))
+    for name, words in PICTURES:
+        if found & set(words.split()):
+            return name
+    return DEPARTMENT_PICTURES.get(department or "", "box")

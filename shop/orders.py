@@ -1,0 +1,83 @@
+"""From a basket to a paid order: prices are fixed when it is placed, stock is taken when it is paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F
+from django.http import HttpRequest
+
+from metarec_plugin import subject_key
+from shop import consent
+from shop.baskets import customer_of
+from shop.models import Basket, Order, OrderLine, Product
+
+
+@dataclass(frozen=True)
+class Recipient:
+    name: str
+    email: str
+    address: str
+
+
+class SoldOut(Exception):
+    """Products of the order are gone or too few; nothing was taken from stock."""
+
+    def __init__(self, products: list[Product]) -> None:
+        super().__init__("Too few in stock: " + ", ".join(product.name for product in products))
+        self.products = products
+
+
+@transaction.atomic
+def place(request: HttpRequest, basket: Basket, recipient: Recipient) -> Order:
+    """Write a pending order of what is in the basket. Raises SoldOut."""
+    lines = basket.contents()
+    if short := [line.product for line in lines if not _available(line.product, line.quantity)]:
+        raise SoldOut(short)
+    customer = customer_of(request.user)
+    order = Order.objects.create(
+        owner=customer,
+        visitor=_visitor(request),
+        name=recipient.name,
+        email=recipient.email,
+        address=recipient.address,
+        total=sum(line.subtotal for line in lines),
+    )
+    OrderLine.objects.bulk_create(
+        OrderLine(order=order, product=line.product, quantity=line.quantity, price=line.product.price)
+        for line in lines
+    )
+    return order
+
+
+@transaction.atomic
+def pay(order: Order) -> Order:
+    """Take the goods from stock and mark the order paid; a second call changes nothing. Raises SoldOut."""
+    order = Order.objects.select_for_update().get(pk=order.pk)
+    if order.status != Order.Status.PENDING:
+        return order
+    wanted = dict(order.lines.values_list("product", "quantity"))
+    products = list(Product.objects.select_for_update().filter(pk__in=wanted).order_by("pk"))
+    if short := [product for product in products if not _available(product, wanted[product.pk])]:
+        raise SoldOut(short)
+    for product in products:
+        taken = Product.objects.filter(pk=product.pk, stock__gte=wanted[product.pk]).update(
+            stock=F("stock") - wanted[product.pk], sold=F("sold") + 1
+        )
+        if not taken:  # only where the database ignores the lock
+            raise SoldOut([product])
+    order.status = Order.Status.PAID
+    order.save(update_fields=["status"])
+    return order
+
+
+def _available(product: Product, quantity: int) -> bool:
+    return product.is_active and product.stock >= quantity
+
+
+def _visitor(request: HttpRequest) -> str:
+    """Whose order this is to the recommendations. Without full consent a guest's stays nobody's."""
+    if request.user.is_authenticated or consent.level(request) == "full":
+        return subject_key(request)
+    return ""

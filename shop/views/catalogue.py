@@ -1,0 +1,64 @@
+"""Browsing: departments, categories, one product, search."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from shop.listing import listing
+from shop.models import Category, Department, Product
+
+MAX_QUERY = 80
+MAX_WORDS = 6
+
+
+def departments(request: HttpRequest) -> HttpResponse:
+    return render(request, "shop/departments.html")
+
+
+def department(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Department, slug=slug, is_listed=True)
+    categories = list(
+        found.categories.annotate(size=Count("products", filter=Q(products__is_active=True)))
+        .filter(size__gt=0)
+        .order_by("name")
+    )
+    # By category keys rather than over the join: each category's products are read off one index.
+    products = Product.objects.listed().filter(category__in=[category.pk for category in categories])
+    context = {"department": found, "categories": categories, "listing": listing(products, request.GET)}
+    return render(request, "shop/department.html", context)
+
+
+def category(request: HttpRequest, department: str, slug: str) -> HttpResponse:
+    found = get_object_or_404(
+        Category.objects.select_related("department"),
+        slug=slug,
+        department__slug=department,
+        department__is_listed=True,
+    )
+    context = {
+        "category": found,
+        "listing": listing(Product.objects.listed().filter(category=found), request.GET),
+    }
+    return render(request, "shop/category.html", context)
+
+
+def product(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """One product; a withdrawn one is gone, an empty shelf is said so."""
+    found = get_object_or_404(Product.objects.listed().select_related("category__department"), pk=pk)
+    return render(request, "shop/product.html", {"product": found})
+
+
+def search(request: HttpRequest) -> HttpResponse:
+    """Each word must stand in the name, the brand or the category."""
+    query = " ".join(request.GET.get("q", "").replace("\x00", " ").split())[:MAX_QUERY]
+    products = Product.objects.listed()
+    for word in query.split()[:MAX_WORDS]:
+        products = products.filter(
+            Q(name__icontains=word) | Q(brand__icontains=word) | Q(category__name__icontains=word)
+        )
+    found = listing(products if query else Product.objects.none(), request.GET)
+    return render(request, "shop/search.html", {"query": query, "listing": found})
