@@ -39,7 +39,7 @@ def recommend(
     """
     question = read_question(request_or_subject, k, placement, context, exclude)
     guard = Guard(placement)
-    history = guard(partial(_history, question), ())
+    history: tuple[str, ...] = guard(partial(_history, question), ())
     support = question.support(history)
     model = guard(get_model, None)
     filling = Filling(question, left_out={*support, *question.context, *question.exclude})

@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any
 
 from django import template
-from django.template import Context
-from django.template.loader import select_template
+from django.template import Context, Engine
 from django.utils.safestring import SafeString
 
 from metarec_plugin.serve.guard import Guard
@@ -59,14 +58,12 @@ def recommend(
     request = context.get("request")
     slate = answer(request, k=k, placement=placement, context=about, exclude=exclude)
     specific = [f"metarec/{placement}.html"] if _TEMPLATE_NAME.fullmatch(placement) else []
-    chosen = select_template([*specific, "metarec/recommendations.html"])
-    values = {
-        **context.flatten(),
-        "slate": slate,
-        "cards": cards_of(slate),
-        "heading_id": f"metarec-{uuid.uuid4().hex[:8]}",
-    }
-    return chosen.render(values, request)
+    engine = context.template.engine if context.template is not None else Engine.get_default()
+    chosen = engine.select_template([*specific, "metarec/recommendations.html"])
+    heading_id = f"metarec-{uuid.uuid4().hex[:8]}"  # one page may hold the same placement twice
+    # Like an include: in the page's own context, so that its processors do not run once more for each list.
+    with context.push(slate=slate, cards=cards_of(slate), heading_id=heading_id):
+        return chosen.render(context)
 
 
 @register.inclusion_tag("metarec/beacon.html")

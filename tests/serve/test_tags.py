@@ -168,6 +168,16 @@ def test_the_list_speaks_chinese(publish, visit, keys):
     assert 'data-metarec-position="0"' in html
 
 
+def test_a_list_costs_two_queries_and_no_second_run_of_the_pages_own(
+    publish, visit, keys, django_assert_num_queries
+):
+    publish()
+    request = visit(keys[:2])
+    render(HOME, request)
+    with django_assert_num_queries(2):  # the pointer, the products
+        render(HOME, request)
+
+
 def test_nothing_is_inline(publish, visit, keys):
     publish()
     html = render(HOME + "{% metarec_beacon %}", visit(keys[:2]))
