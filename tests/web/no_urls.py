@@ -1,0 +1,5 @@
+"""A URLconf that forgot the plugin."""
+
+from django.urls.resolvers import URLPattern
+
+urlpatterns: list[URLPattern] = []
