@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 
-@shared_task(name="metarec.refresh_states", queue="metarec.cpu", ignore_result=True)
+@shared_task(name="metarec.refresh_states", ignore_result=True)
 def refresh_states() -> None:
     """Adapt every subject with events newer than its state, in batches."""
     from metarec_plugin.pipeline.states import refresh  # brings torch

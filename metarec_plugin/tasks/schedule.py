@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metarec_plugin.exceptions import ConfigurationError
 
+QUEUE = "metarec.cpu"
 # task name, what the admin shows, seconds between two runs
 SCHEDULE = (
     ("metarec.recover_runs", "MetaRec: recover training runs", 60),
@@ -25,7 +26,7 @@ def install() -> list[str]:
     for task, name, seconds in SCHEDULE:
         interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
         _, created = PeriodicTask.objects.get_or_create(
-            name=name, defaults={"task": task, "interval": interval, "queue": "metarec.cpu"}
+            name=name, defaults={"task": task, "interval": interval, "queue": QUEUE}
         )
         if created:
             made.append(name)

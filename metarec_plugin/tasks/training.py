@@ -11,8 +11,10 @@ from metarec_plugin.pipeline import runs
 
 log = logging.getLogger(__name__)
 
+QUEUE = "metarec.gpu"
 
-@shared_task(name="metarec.train", queue="metarec.gpu", acks_late=True, ignore_result=True)
+
+@shared_task(name="metarec.train", acks_late=True, ignore_result=True)
 def train(run_id: int) -> None:
     """Work on one training run. Running it twice changes nothing: the row is claimed by one worker only."""
     from metarec_plugin.pipeline.train import train_run  # brings torch, which only this worker needs
@@ -23,8 +25,13 @@ def train(run_id: int) -> None:
         log.info("run not taken run=%s reason=%s", run_id, refusal)
 
 
-@shared_task(name="metarec.recover_runs", queue="metarec.cpu", ignore_result=True)
+@shared_task(name="metarec.recover_runs", ignore_result=True)
 def recover_runs() -> None:
     """Enqueue every run that waits: new ones whose message was lost, and those of a worker that died."""
     for run_id in runs.sweep():
-        train.delay(run_id)
+        enqueue(run_id)
+
+
+def enqueue(run_id: int) -> None:
+    """Ring for a run. The queue is named here, so that a shop need not route our tasks in its settings."""
+    train.apply_async((run_id,), queue=QUEUE)

@@ -11,7 +11,9 @@ from metarec_plugin.tasks import schedule
 
 
 class Command(BaseCommand):
-    help = "Schedule recovery of runs, refresh of subject states and sync of orders (django-celery-beat rows)."
+    help = (
+        "Schedule recovery of runs, refresh of subject states and sync of orders (django-celery-beat rows)."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -19,7 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("--learners", help="comma-separated; default METAREC['LEARNERS']")
         parser.add_argument("--seed", type=int, help="default METAREC['SEED']")
         parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default METAREC['DEVICE']")
-        parser.add_argument("--budget-seconds", type=float, help="per learner; default METAREC['TRAIN_SECONDS']")
+        parser.add_argument(
+            "--budget-seconds", type=float, help="per learner; default METAREC['TRAIN_SECONDS']"
+        )
         parser.add_argument("--resume", type=int, metavar="RUN", help="go on with a run that stopped")
         parser.add_argument("--enqueue", action="store_true", help="leave the work to the metarec.gpu worker")
 
@@ -33,14 +35,16 @@ class Command(BaseCommand):
                 budget_seconds=options["budget_seconds"],
             ).pk
         if options["enqueue"]:
-            from metarec_plugin.tasks import train
+            from metarec_plugin.tasks import enqueue
 
-            train.delay(run_id)
+            enqueue(run_id)
             self.stdout.write(f"Run {run_id} is queued on metarec.gpu.")
             return
         from metarec_plugin.pipeline.train import summary, train_run
 
-        with tqdm(total=100, bar_format="{desc:<44.44}{percentage:3.0f}%|{bar:30}| {elapsed}", leave=False) as bar:
+        with tqdm(
+            total=100, bar_format="{desc:<44.44}{percentage:3.0f}%|{bar:30}| {elapsed}", leave=False
+        ) as bar:
 
             def progress(fraction: float, message: str) -> None:
                 bar.n = round(100 * fraction)

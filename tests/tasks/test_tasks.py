@@ -1,0 +1,70 @@
+"""Tasks take JSON, run on the queue they belong to, and change nothing the second time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+
+from metarec_plugin import tasks
+from metarec_plugin.models import TrainingRun
+from metarec_plugin.pipeline import runs
+from metarec_plugin.tasks import schedule, training
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Messages that would go to the broker, as the JSON that travels."""
+    messages = []
+
+    def apply_async(self, args=None, kwargs=None, **options):
+        messages.append((self.name, options["queue"], json.loads(json.dumps([args, kwargs]))))
+
+    monkeypatch.setattr("celery.app.task.Task.apply_async", apply_async)
+    return messages
+
+
+def test_the_sweep_rings_for_each_waiting_run(sent):
+    first, second = runs.create_run(), runs.create_run()
+    tasks.recover_runs()
+    assert sorted(sent) == [("metarec.train", "metarec.gpu", [[run.pk], None]) for run in (first, second)]
+
+
+def test_a_message_that_comes_twice_trains_once(monkeypatch):
+    worked = []
+
+    def work(run, progress):
+        worked.append(run.pk)
+        return {}
+
+    monkeypatch.setattr("metarec_plugin.pipeline.train.train_run", work)
+    run = runs.create_run()
+    tasks.train(run.pk)
+    tasks.train(run.pk)
+    assert worked == [run.pk]
+    run.refresh_from_db()
+    assert run.state == TrainingRun.State.DONE
+
+
+def test_a_message_for_a_run_that_is_gone_is_dropped_with_a_word(caplog):
+    with caplog.at_level("INFO", logger=training.__name__):
+        tasks.train(10**9)
+    assert "does not exist" in caplog.text
+
+
+def test_the_schedule_is_made_once_and_a_persons_change_stays():
+    assert len(schedule.install()) == len(schedule.SCHEDULE)
+    PeriodicTask.objects.filter(task="metarec.sync_orders").update(enabled=False)
+    assert schedule.install() == []
+    assert not PeriodicTask.objects.get(task="metarec.sync_orders").enabled
+
+
+def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
+    schedule.install()
+    known = {task.name for task in (tasks.recover_runs, tasks.refresh_states, tasks.sync_orders)}
+    rows = PeriodicTask.objects.filter(task__startswith="metarec.")
+    assert {row.task for row in rows} == known
+    assert {row.queue for row in rows} == {"metarec.cpu"}
