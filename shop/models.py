@@ -40,6 +40,7 @@ class Department(models.Model):
     slug = models.SlugField(max_length=80, unique=True)
     # Fuel, coupons and the like have been sold, so their lines need a home; nobody browses them.
     is_listed = models.BooleanField(default=True)
+    picture = models.SlugField(max_length=30, default="box", help_text=_("File name in static/shop/tiles."))
 
     class Meta:
         ordering = ["name"]

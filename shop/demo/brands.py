@@ -3,15 +3,91 @@
 from __future__ import annotations
 
 OWN_BRAND = "Greenbarrow"
-_FIRST = (
-    "Alder Amble Arden Birch Bram Brindle Calder Cinder Copper Corn Dapple Dove Elder Ember Fallow Fern Flint Foxen "
-    "Gable Garnet Harrow Hazel Heath Ivel Juniper Kestrel Lark Linden Maple Marl Medlar Nettle Oaken Otter Pebble "
-    "Quill Rowan Rush Sedge Sorrel Tansy Teasel Thistle Wren Yarrow"
-).split()  # noqa: SIM905
-_LAST = (
-    "beck bourne brook bury by combe croft dale dell don fell ford garth gate grove ham hollow holt hurst ley mead "
-    "mere mill mont more ridge rill shaw stead stow thorpe ton wick wold wood worth"
-).split()  # noqa: SIM905
+_FIRST = [
+    "Alder",
+    "Amble",
+    "Arden",
+    "Birch",
+    "Bram",
+    "Brindle",
+    "Calder",
+    "Cinder",
+    "Copper",
+    "Corn",
+    "Dapple",
+    "Dove",
+    "Elder",
+    "Ember",
+    "Fallow",
+    "Fern",
+    "Flint",
+    "Foxen",
+    "Gable",
+    "Garnet",
+    "Harrow",
+    "Hazel",
+    "Heath",
+    "Ivel",
+    "Juniper",
+    "Kestrel",
+    "Lark",
+    "Linden",
+    "Maple",
+    "Marl",
+    "Medlar",
+    "Nettle",
+    "Oaken",
+    "Otter",
+    "Pebble",
+    "Quill",
+    "Rowan",
+    "Rush",
+    "Sedge",
+    "Sorrel",
+    "Tansy",
+    "Teasel",
+    "Thistle",
+    "Wren",
+    "Yarrow",
+]
+_LAST = [
+    "beck",
+    "bourne",
+    "brook",
+    "bury",
+    "by",
+    "combe",
+    "croft",
+    "dale",
+    "dell",
+    "don",
+    "fell",
+    "ford",
+    "garth",
+    "gate",
+    "grove",
+    "ham",
+    "hollow",
+    "holt",
+    "hurst",
+    "ley",
+    "mead",
+    "mere",
+    "mill",
+    "mont",
+    "more",
+    "ridge",
+    "rill",
+    "shaw",
+    "stead",
+    "stow",
+    "thorpe",
+    "ton",
+    "wick",
+    "wold",
+    "wood",
+    "worth",
+]
 _KINDS = ("", " Farms", " & Co.", " House")
 _NAMES = len(_FIRST) * len(_LAST) * len(_KINDS)
 _STRIDE = (

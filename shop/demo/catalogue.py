@@ -11,7 +11,7 @@ import polars as pl
 from django.utils.text import slugify
 
 from shop.demo import brands, names
-from shop.demo.departments import UNKNOWN, picture, shelf
+from shop.demo.departments import PRODUCE, UNKNOWN, picture, shelf
 from shop.demo.source import Source
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://www.8451.com/area51/#the-complete-journey")
@@ -85,7 +85,8 @@ def _known(row: dict, makers: dict[int, int], opening: datetime, shift: timedelt
     place = shelf(row["department"], row["product_category"], row["product_type"])
     key = product_key(row["product_id"])
     own = row["brand"] == "Private"
-    size = names.size_name(row["package_size"])
+    # Produce is listed by the crate it arrives in ("40 LB" bananas), not as it is sold.
+    size = "" if place.department == PRODUCE else names.size_name(row["package_size"])
     category = names.category_name(row["product_category"] or "MISCELLANEOUS")
     title = names.type_name(row["product_type"] or "", row["product_category"] or "") or category
     lines = row["lines"] or 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_noop as N_
 
-GENERAL = "DRUG GM"
+PRODUCE = N_("Fruit & Vegetables")
 # Source department -> the shop's department. The small ones hold stray products of a bigger one: the
 # apples under TRAVEL & LEISURE and the carrots under FROZEN GROCERY go back to the produce.
 LISTED = {
@@ -153,8 +153,17 @@ DEPARTMENT_PICTURES = {
     "FROZEN GROCERY": "salad",
     "TOYS": "toy",
     "HOUSEWARES": "kitchen",
+    "DRUG GM": "box",
     "POSTAL CENTER": "candy",
 }
+
+
+SHOP_PICTURES = {
+    name: DEPARTMENT_PICTURES[source]
+    for source, name in reversed(LISTED.items())
+    if source in DEPARTMENT_PICTURES
+}
+SHOP_PICTURES["Health & Home"] = "soap"
 
 
 def picture(department: str | None, category: str | None) -> str:

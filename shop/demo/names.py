@@ -24,6 +24,15 @@ _SIZE = re.compile(
     r"(?P<unit>FL OZ|OZ|LB|CT|ML|LT|L|PK|QT|PT|GAL|GA|DZ|IN|FT|SQ FT|PC|STEMS?|LOADS?|LDS?|SHEETS|GM|G|CM"
     r"|ROLL|KIT|USES?)\b"
 )
+_BARE_UNITS = {
+    "GAL": "1 gal",
+    "HALF GAL": "½ gal",
+    "QT": "1 qt",
+    "PT": "1 pt",
+    "LB": "per lb",
+    "L": "1 L",
+    "DZ": "1 dozen",
+}
 _DEGREES = {"MED": "Medium", "MEDIUM": "Medium", "SML": "Small", "SMALL": "Small", "LARGE": "Large"}
 
 
@@ -68,8 +77,8 @@ def size_name(package_size: str | None) -> str:
     text = " ".join((package_size or "").upper().split())
     text = re.sub(r"^(?:P|R|L|N|AB|ALL|EACH|KIOSK)\.? +(?=[\d.])", "", text)
     text = re.sub(r"^\((\d+)\) *", r"\1/", text)
-    if text in _DEGREES:
-        return _DEGREES[text]
+    if known := _BARE_UNITS.get(text) or _DEGREES.get(text):
+        return known
     found = _SIZE.match(text)
     number = found["number"] if found else ""
     # Five digits before the point are an article code.

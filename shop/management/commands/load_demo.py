@@ -14,6 +14,7 @@ from django.utils.text import slugify
 from tqdm import tqdm
 
 from shop.demo import catalogue, people, source, writer
+from shop.demo.departments import SHOP_PICTURES
 from shop.models import Category, Department, Order, OrderLine, Product
 
 PRODUCT_FIELDS = (
@@ -69,7 +70,10 @@ class Command(BaseCommand):
     def _load_products(self, entries: list[catalogue.Entry]) -> None:
         departments = {slugify(entry.department): (entry.department, entry.is_listed) for entry in entries}
         for slug, (name, listed) in departments.items():
-            Department.objects.get_or_create(slug=slug, defaults={"name": name, "is_listed": listed})
+            Department.objects.get_or_create(
+                slug=slug,
+                defaults={"name": name, "is_listed": listed, "picture": SHOP_PICTURES.get(name, "box")},
+            )
         keys = dict(Department.objects.values_list("slug", "pk"))
         categories = {entry.category_key: entry for entry in entries}
         Category.objects.bulk_create(
