@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from metarec_plugin.evaluate.episodes import Episodes
 
 Arrays = Mapping[str, np.ndarray]
+BLOCK = 4096  # products at a time in the inner loop: 1 MB of vectors at 64 dimensions
 
 
 class RawScores(Protocol):
@@ -62,25 +63,38 @@ class InnerLoop:
         self._start = arrays["start"]  # (d,)
         self._step_sizes = arrays["step_sizes"]  # (T, d)
         self._start_gradient = arrays["start_gradient"]  # (d,)
+        self._blocks = [
+            (self._vectors[first : first + BLOCK], self._bias[first : first + BLOCK])
+            for first in range(0, len(self._bias), BLOCK)
+        ]
 
     def __call__(self, support: np.ndarray) -> np.ndarray:
         target = self._vectors[support].mean(axis=0)  # (d,), V't
         expected = self._start_gradient  # (d,), V'softmax
         state = self._start.copy()
-        logits = np.empty(len(self._bias), dtype=np.float32)
         for step, step_size in enumerate(self._step_sizes):
             if step:
-                self._logits(state, logits)
-                logits -= logits.max()
-                np.exp(logits, out=logits)
-                expected = (logits @ self._vectors) / logits.sum()
+                expected = self._expected(state)
             state -= step_size * (expected - target)
-        self._logits(state, logits)
+        logits = self._vectors @ state
+        logits += self._bias
         return logits
 
-    def _logits(self, state: np.ndarray, out: np.ndarray) -> None:
-        np.dot(self._vectors, state, out=out)
-        out += self._bias
+    def _expected(self, state: np.ndarray) -> np.ndarray:
+        """V'softmax(V u + bias), (d,), in one pass over V: each block is used twice while the cache holds it."""
+        summed, total, top = np.zeros_like(state), np.float32(0), np.float32(-np.inf)
+        for vectors, bias in self._blocks:
+            weights = vectors @ state
+            weights += bias
+            peak = weights.max()
+            if peak > top:  # what was summed so far was relative to a lower peak
+                shrink = np.exp(top - peak)
+                summed, total, top = summed * shrink, total * shrink, peak
+            weights -= top
+            np.exp(weights, out=weights)
+            summed += weights @ vectors
+            total += weights.sum()
+        return summed / total
 
 
 def _no_adaptation(support: np.ndarray) -> np.ndarray:

@@ -57,6 +57,20 @@ def test_scores_equal_the_plain_computation(kind, support):
     np.testing.assert_allclose(scores, plain_scores(kind, arrays, support), atol=1e-5)
 
 
+@pytest.mark.parametrize("bias", [0.0, 80.0, -80.0])
+def test_the_inner_loop_is_the_same_over_several_blocks(monkeypatch, bias):
+    """Blocks whose highest logits rise, fall and would overflow if each were not taken relative to a peak."""
+    monkeypatch.setattr("metarec_plugin.adapt.online.BLOCK", 7)
+    arrays = bundles.arrays("gradient")
+    arrays["bias"] += np.linspace(0, bias, 40, dtype="f4")
+    first = softmax(arrays["vectors"].astype("f8") @ arrays["start"] + arrays["bias"])
+    arrays["start_gradient"] = (first @ arrays["vectors"]).astype("f4")
+    model = OnlineModel(Bundle("blocks", bundles.manifest("gradient"), arrays))
+    np.testing.assert_allclose(
+        model.scores(np.array([3, 30])), plain_scores("gradient", arrays, [3, 30]), atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("kind", ["linear", "gradient"])
 def test_scores_are_log_probabilities(kind):
     scores = bundles.model(kind).scores(np.array([3, 4]))
