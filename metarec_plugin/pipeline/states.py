@@ -12,7 +12,7 @@ from django.db.models import Max
 
 from metarec_plugin.adapt.batch import scores as batch_scores
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect.support import support_of
+from metarec_plugin.collect.subjects import support_keys
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import NoModel
 from metarec_plugin.models import Event, SubjectState
@@ -67,8 +67,8 @@ def _changed(version: str) -> Iterator[Changed]:
 
 
 def _adapt(model: OnlineModel, batch: Sequence[Changed]) -> int:
-    keys = support_of([each.subject for each in batch], get_config().support_window)
-    supports = [model.index(keys.get(each.subject, ())) for each in batch]
+    window = get_config().support_window
+    supports = [model.index(support_keys(each.subject, window)) for each in batch]  # a short indexed read each
     lift = lift_of(model, PLACEMENT)
     scored = batch_scores(model.kind, model.arrays, supports)  # (B, N)
     states = [
