@@ -24,6 +24,7 @@ from metarec_plugin.signals import event_recorded
 
 MAX_PRODUCT, MAX_QUERY, MAX_ID, MAX_SLATE, MAX_SUBJECT = 64, 200, 200, 64, 120
 MAX_QUANTITY, MAX_VALUE, MAX_POSITION = 1_000_000, 1e12, 10_000
+NOBODY = "visitor:none"  # whose event is checked like any other, and not kept
 ID_BATCH = 900
 CLOCK_TOLERANCE = timedelta(minutes=5)
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -55,9 +56,9 @@ def record_event(
         level, subject = "full", request_or_subject
     else:
         level = consent_of(request_or_subject)
-        subject = subject_key(request_or_subject)
+        subject = subject_key(request_or_subject) or NOBODY
     event = build_event(
-        subject or "visitor:none",
+        subject,
         kind,
         product_key(product),
         query=query,

@@ -1,0 +1,84 @@
+"""Impressions are stored in one insert, with consent only, under slate ids that cannot be made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from metarec_plugin.collect import impressions, log_impressions, read_slate, sign_slate
+from metarec_plugin.collect.impressions import Shown
+from metarec_plugin.collect.visitor import SALT as VISITOR_SALT
+from metarec_plugin.exceptions import InvalidSignature
+from metarec_plugin.models import Impression
+from tests.collect.conftest import MakeRequest
+
+SHOWN = [Shown("p1", 0, "adapted"), Shown("p2", 1, "popular", propensity=0.25)]
+
+
+@pytest.mark.django_db
+def test_a_slate_is_stored_in_one_insert(django_assert_num_queries: Any) -> None:
+    version = uuid4()
+    with django_assert_num_queries(1):
+        assert log_impressions("user:7", "s1", "home", SHOWN, version=version, variant="b") == 2
+    rows = Impression.objects.order_by("rank").values_list(
+        "slate", "subject", "product", "source", "propensity"
+    )
+    assert list(rows) == [("s1", "user:7", "p1", "adapted", 1.0), ("s1", "user:7", "p2", "popular", 0.25)]
+    assert set(Impression.objects.values_list("placement", "version", "variant")) == {("home", version, "b")}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("level", "rows"), [("none", 0), ("session", 0), ("full", 2)])
+def test_a_request_is_logged_with_full_consent_only(
+    level: str, rows: int, consent: Callable[[str], None], make_request: MakeRequest
+) -> None:
+    consent(level)
+    assert log_impressions(make_request("get"), "s1", "home", SHOWN) == rows
+    assert Impression.objects.count() == rows
+
+
+def test_a_slate_id_comes_back_as_it_was_signed() -> None:
+    token = sign_slate("0" * 32)
+    assert token != "0" * 32
+    assert read_slate(token) == "0" * 32
+    assert len(token) <= 120
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "0" * 32,
+        sign_slate("a")[:-1] + "!",
+        sign_slate("a").replace("1.a", "1.b"),
+        "x" * 10_000,
+        None,
+        5,
+        "\ud800",
+    ],
+)
+def test_a_made_up_slate_id_is_refused(token: object) -> None:
+    with pytest.raises(InvalidSignature):
+        read_slate(token)
+
+
+def test_a_signature_for_another_purpose_is_refused() -> None:
+    from django.core import signing
+
+    with pytest.raises(InvalidSignature):
+        read_slate(signing.TimestampSigner(salt=VISITOR_SALT).sign("1.a"))
+    with pytest.raises(InvalidSignature, match="version"):
+        read_slate(signing.TimestampSigner(salt=impressions.SALT).sign("9.a"))
+
+
+def test_an_old_slate_id_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    token = sign_slate("a")
+    later = time.time() + 60 * 60 * 24 * 31
+    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
+    with pytest.raises(InvalidSignature, match="too long ago"):
+        read_slate(token)
