@@ -151,3 +151,31 @@ def test_a_web_process_is_capped_at_one_blas_thread_unless_the_operator_decided(
         pytest.skip("numpy was built without OpenBLAS here")
     expected = min(int(threads), os.cpu_count() or 1)
     assert done.stdout.strip() == str(expected)
+
+
+def test_each_answer_comes_from_one_version_while_versions_change_under_load(publish, keys, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+    from itertools import count
+
+    import numpy as np
+
+    from metarec_plugin.serve import current
+
+    pointers, known = [], {}
+    for seed in (1, 2):
+        row = publish(seed=seed)
+        model = get_model()
+        known[str(row.pk)] = model.scores(model.index(keys[:2]))
+        pointers.append((str(row.pk), row.sha256, "", ""))
+    turn = count()
+    monkeypatch.setattr(current, "_pointer", lambda: pointers[next(turn) % 2])
+    served = current.Served()
+
+    def answer(_: int) -> str:
+        model = served.get()
+        np.testing.assert_array_equal(model.scores(model.index(keys[:2])), known[model.version])
+        return model.version
+
+    with ThreadPoolExecutor(8) as pool:
+        versions = list(pool.map(answer, range(200)))
+    assert set(versions) == set(known)
