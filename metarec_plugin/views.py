@@ -77,8 +77,13 @@ def _is_same_site(request: HttpRequest) -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     origin = request.headers.get("Origin")
-    # The host alone: behind a proxy that ends TLS the scheme seen here is another.
-    return origin is None or urlsplit(origin).netloc == request.get_host()
+    if origin is None:
+        return True
+    try:
+        # The host alone: behind a proxy that ends TLS the scheme seen here is another.
+        return urlsplit(origin).netloc == request.get_host()
+    except ValueError:
+        return False
 
 
 def _content_length(request: HttpRequest) -> int:

@@ -22,14 +22,14 @@ def client(request: pytest.FixtureRequest, settings: Any) -> Client:
 def test_a_page_that_asks_nothing_of_us_is_left_alone(client: Client) -> None:
     response = client.get("/plain/")
     assert not response.cookies
-    assert not response.has_header("Vary")
+    assert "Cookie" not in response["Vary"]
 
 
 def test_a_page_that_only_looks_sets_no_cookie_but_varies_by_it(client: Client) -> None:
     for path in ("/look/", "/who/"):
         response = client.get(path)
         assert not response.cookies
-        assert response["Vary"] == "Cookie"
+        assert "Cookie" in response["Vary"]
 
 
 def test_the_cookie_is_set_by_the_first_interaction_and_not_again_without_need(client: Client) -> None:
