@@ -19,7 +19,7 @@ class Ease:
 
     def __init__(self, gram: np.ndarray, ridge: float) -> None:
         """gram: X'X, (N, N) float32, left as it is."""
-        self.strengths = (ridge,)
+        self.strengths: tuple[float, ...] = (ridge,)
         weights = np.array(gram, dtype=np.float32)
         weights[np.diag_indices_from(weights)] += np.float32(ridge)
         weights = scipy.linalg.inv(weights, overwrite_a=True, check_finite=False, assume_a="pos")

@@ -128,5 +128,5 @@ def item_knn_arrays(dataset: Dataset, shrinkage: float) -> dict[str, np.ndarray]
         "offset": np.zeros(n_products, dtype=np.float32),
         "row_products": row_products,
         "row_values": row_values,
-        "power": np.float32(0).reshape(()),
+        "power": np.zeros((), dtype=np.float32),
     }

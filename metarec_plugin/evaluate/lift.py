@@ -10,7 +10,7 @@ import numpy as np
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.calibration import halves
-from metarec_plugin.evaluate.episodes import Scorer, episodes
+from metarec_plugin.evaluate.episodes import Episodes, Scorer, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.preprocess.histories import Histories
 
@@ -30,67 +30,72 @@ class LiftPoint:
 
 
 @dataclass(frozen=True)
-class LiftChoice:
-    """The largest lift whose loss of NDCG@20 is allowed, and the curve that it was read from."""
+class LiftCurve:
+    """Every measured lift, and the largest whose loss of NDCG@20 is allowed."""
 
-    lift: float
+    points: tuple[LiftPoint, ...]  # none where no shopper could be measured
     allowed_loss: float
-    curve: tuple[LiftPoint, ...]
+
+    @property
+    def chosen(self) -> float:
+        """The largest lift that keeps 1 - allowed_loss of the NDCG@20 at lift 0; 0 without shoppers."""
+        return max((p.lift for p in self.points if p.ndcg >= self._floor), default=0.0)
+
+    @property
+    def _floor(self) -> float:
+        return (1 - self.allowed_loss) * self.points[0].ndcg
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "chosen": self.chosen}
 
 
 def lift_curve(
     calibrated: Scorer,
-    histories: Histories,
-    log_prior: np.ndarray,
-    ks: Sequence[int] = LIFT_KS,
-    departments: np.ndarray | None = None,
-) -> tuple[LiftPoint, ...]:
-    """Measure every lift from 0 to 1; empty where no k has a shopper.
-
-    calibrated: scores as log probabilities; departments: (N,) codes, negative where unknown.
-    """
-    points: list[list[tuple[float, float, float]]] = [[] for _ in LIFTS]
-    for k in ks:
-        cases = episodes(histories, k)
-        if not len(cases):
-            continue
-        tops: list[list[np.ndarray]] = [[] for _ in LIFTS]
-        for part in cases.batches(batch_size(len(log_prior))):
-            scores = exclude(np.array(calibrated(part), dtype=np.float32), part.support)
-            for place, lift in enumerate(LIFTS):
-                tops[place].append(metrics.top_products(scores - np.float32(lift) * log_prior))
-        relevant = metrics.relevant(cases.query)
-        for place, lists in enumerate(tops):
-            top = np.concatenate(lists)
-            ndcg = metrics.ndcg(metrics.hits(top, cases.query), relevant).mean()
-            coverage = len(np.unique(top[top >= 0])) / len(log_prior)
-            points[place].append((float(ndcg), coverage, _department_share(top, cases.support, departments)))
-    return tuple(
-        LiftPoint(lift, *(float(x) for x in np.mean(measured, axis=0)[:2]), _share(measured, departments))
-        for lift, measured in zip(LIFTS, points)
-        if measured
-    )
-
-
-def choose_lift(
-    calibrated: Scorer,
     validation: Histories,
     log_prior: np.ndarray,
+    *,
     allowed_loss: float,
     ks: Sequence[int] = LIFT_KS,
     departments: np.ndarray | None = None,
-) -> LiftChoice:
-    """Return the largest lift that costs at most `allowed_loss`, a share, of the NDCG@20 at lift 0.
+) -> LiftCurve:
+    """Measure every lift from 0 to 1, averaged over ks.
 
-    Measured on the half of the validation shoppers that the calibration's scale was not fitted on; without
-    any, lift 0.
+    calibrated: scores as log probabilities; departments: (N,) codes, negative where unknown. Measured on the
+    half of the validation shoppers that the calibration's scale was not fitted on.
     """
-    curve = lift_curve(calibrated, halves(validation)[1], log_prior, ks, departments)
-    allowed = [point.lift for point in curve if point.ndcg >= (1 - allowed_loss) * curve[0].ndcg]
-    return LiftChoice(max(allowed, default=0.0), allowed_loss, curve)
+    others = halves(validation)[1]
+    measured = [
+        m for k in ks if (m := _at(calibrated, episodes(others, k), log_prior, departments)) is not None
+    ]
+    if not measured:
+        return LiftCurve((), allowed_loss)
+    means = np.mean(measured, axis=0)  # (lifts, 3)
+    points = tuple(
+        LiftPoint(lift, float(ndcg), float(coverage), None if departments is None else float(share))
+        for lift, (ndcg, coverage, share) in zip(LIFTS, means)
+    )
+    return LiftCurve(points, allowed_loss)
+
+
+def _at(
+    calibrated: Scorer, cases: Episodes, log_prior: np.ndarray, departments: np.ndarray | None
+) -> np.ndarray | None:
+    """Return (lifts, 3): NDCG@20, coverage and department share at one k."""
+    if not len(cases):
+        return None
+    tops: list[list[np.ndarray]] = [[] for _ in LIFTS]
+    for part in cases.batches(batch_size(len(log_prior))):
+        scores = exclude(np.array(calibrated(part), dtype=np.float32), part.support)
+        for lists, lift in zip(tops, LIFTS):
+            lists.append(metrics.top_products(scores - np.float32(lift) * log_prior))
+    relevant = metrics.relevant(cases.query)
+    rows = []
+    for lists in tops:
+        top = np.concatenate(lists)  # (B, 20)
+        ndcg = metrics.ndcg(metrics.hits(top, cases.query), relevant).mean()
+        coverage = len(np.unique(top[top >= 0])) / len(log_prior)
+        rows.append((ndcg, coverage, _department_share(top, cases.support, departments)))
+    return np.array(rows)
 
 
 def _department_share(top: np.ndarray, support: np.ndarray, departments: np.ndarray | None) -> float:
@@ -100,7 +105,3 @@ def _department_share(top: np.ndarray, support: np.ndarray, departments: np.ndar
     wanted = departments[support]  # (B, k)
     same = (shown[:, :, None] == wanted[:, None, :]) & (shown[:, :, None] >= 0)
     return float(same.any(axis=2).mean())
-
-
-def _share(measured: list[tuple[float, float, float]], departments: np.ndarray | None) -> float | None:
-    return None if departments is None else float(np.mean([share for *_, share in measured]))

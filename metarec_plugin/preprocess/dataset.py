@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
+from metarec_plugin.preprocess import clean as cleaning
 from metarec_plugin.preprocess import splits
-from metarec_plugin.preprocess.files import countable, distinct, scan_events
+from metarec_plugin.preprocess.clean import RuleReport
+from metarec_plugin.preprocess.files import countable, distinct, read_products, scan_events
 from metarec_plugin.preprocess.histories import Dataset, Histories
+from metarec_plugin.preprocess.log import read_log, tomorrow
+from metarec_plugin.storefront import get_storefront
 
-__all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file"]
+__all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file", "dataset_from_log"]
 
 MIN_BUYERS = 5  # training subjects that a product needs to enter the catalogue
 
@@ -25,15 +30,51 @@ def dataset_from_file(
     min_value: float | None = None,
     seed: int = 0,
     clean: bool = False,
+    products: Path | str | None = None,
 ) -> Dataset:
-    """Return the dataset of an event file under the benchmark's loader and split. Raises InvalidData."""
+    """Return the dataset of an event file under the benchmark's loader and split. Raises InvalidData.
+
+    clean: apply a shop's cleaning rules first; `products` then names what is not to be recommended.
+    """
     events = scan_events(path)
     source: dict[str, Any] = {"events": str(path), "kinds": list(kinds or ()), "min_value": min_value}
-    source["rows"] = len(events)
+    source |= {"rows": len(events), "split": "shuffled", "seed": seed}
+    if clean:
+        recommendable = read_products(products).recommendable if products else None
+        cleaned = cleaning.clean(events, cleaning.standard_rules(kinds=kinds, recommendable=recommendable))
+        events = cleaned.events
+        source["cleaning"] = [rule.as_json() for rule in cleaned.report]
     events = distinct(countable(events, kinds, min_value))
-    return build_dataset(
-        events, splits.split_shuffled(events, seed), {**source, "split": "shuffled", "seed": seed}
-    )
+    return build_dataset(events, splits.split_shuffled(events, seed), source)
+
+
+def dataset_from_log(seed: int) -> tuple[Dataset, tuple[RuleReport, ...]]:
+    """Return the dataset of the shop's own target events, and what cleaning dropped.
+
+    Subjects with two distinct products take part, split by a seeded hash; the catalogue is what can still be
+    recommended. Raises InvalidData where the log holds too little.
+    """
+    kinds = get_config().target_kinds
+    read = read_log(kinds)
+    if not len(read):
+        raise InvalidData(
+            f"The event log holds no {' or '.join(kinds)} yet. Run `manage.py metarec_sync --full` to read "
+            "the shop's orders, or name other kinds in METAREC['TARGET_KINDS']."
+        )
+    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
+    # Event ids are unique, so no row of the log repeats another.
+    rules = cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",))
+    cleaned = cleaning.clean(read, rules)
+    events = distinct(cleaned.events)
+    source = {
+        "events": "event log",
+        "kinds": list(kinds),
+        "rows": len(read),
+        "rows_kept": len(cleaned.events),
+        "split": "hashed",
+        "seed": seed,
+    }
+    return build_dataset(events, splits.split_hashed(events, seed), source), cleaned.report
 
 
 def build_dataset(
@@ -59,11 +100,11 @@ def build_dataset(
     events = events.join(catalogue, on="product", how="inner", maintain_order="left")
     events = events.with_columns(_seconds(events).alias("seconds"))
     timed = events["seconds"].null_count() < len(events)
-    sides_ = [
+    train, validation, test = (
         _histories(events.filter(pl.col("side") == side), timed)
         for side in (splits.TRAIN, splits.VALIDATION, splits.TEST)
-    ]
-    return Dataset(_strings(keys), *sides_, source=dict(source or {}))
+    )
+    return Dataset(_strings(keys), train, validation, test, dict(source or {}))
 
 
 def _histories(events: pl.DataFrame, timed: bool) -> Histories:

@@ -1,8 +1,9 @@
-"""Read an event file: which rows count, in which order."""
+"""Read files of events and of products: which rows count, in which order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -18,19 +19,7 @@ def scan_events(path: Path | str) -> pl.DataFrame:
 
     Raises InvalidData where the file is missing, unreadable or has no user_id or product_id.
     """
-    path = Path(path)
-    try:
-        lazy = pl.scan_csv(path) if path.suffix == ".csv" else pl.scan_parquet(path)
-        found = lazy.collect_schema().names()
-        missing = [name for name in ("user_id", "product_id") if name not in found]
-        if missing:
-            raise InvalidData(
-                f"{path} must have the columns user_id and product_id; it has {', '.join(found) or 'none'}. "
-                "Rename its columns."
-            )
-        events = lazy.select([name for name in COLUMNS if name in found]).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InvalidData(f"{path} cannot be read as a table of events: {error}") from error
+    events = _read(Path(path), COLUMNS, ("user_id", "product_id"))
     return events.rename({old: new for old, new in NAMES.items() if old in events.columns})
 
 
@@ -64,3 +53,38 @@ def distinct(events: pl.DataFrame) -> pl.DataFrame:
     if "at" in events.columns:
         events = events.sort("at", maintain_order=True)
     return events.unique(["subject", "product"], keep="first", maintain_order=True)
+
+
+@dataclass(frozen=True, eq=False)
+class ProductFile:
+    """A file of products: one row a product, its key in `product_id`, the rest features."""
+
+    rows: pl.DataFrame
+
+    @property
+    def recommendable(self) -> list[str]:
+        """The keys of what can be recommended: all but the rows marked `is_non_product`."""
+        rows = self.rows
+        if "is_non_product" in rows.columns:
+            rows = rows.filter(~pl.col("is_non_product").fill_null(False))
+        return rows["product_id"].drop_nulls().to_list()
+
+
+def read_products(path: Path | str) -> ProductFile:
+    """Read every row and column of a file of products. Raises InvalidData as `scan_events` does."""
+    rows = _read(Path(path), None, ("product_id",))
+    return ProductFile(rows.with_columns(pl.col("product_id").cast(pl.String)))
+
+
+def _read(path: Path, columns: Sequence[str] | None, needed: Sequence[str]) -> pl.DataFrame:
+    try:
+        lazy = pl.scan_csv(path) if path.suffix == ".csv" else pl.scan_parquet(path)
+        found = lazy.collect_schema().names()
+        if not set(needed) <= set(found):
+            raise InvalidData(
+                f"{path} must have the columns {' and '.join(needed)}; it has {', '.join(found) or 'none'}. "
+                "Rename its columns."
+            )
+        return lazy.select([name for name in columns or found if name in found]).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InvalidData(f"{path} cannot be read as a table: {error}") from error
