@@ -129,14 +129,15 @@ def _adaptation(found: Figures) -> str:
             f"| {row['learner']} | {row['lift']:.1f} | {row['loss']:.1%} | {row['before']:.1%} | {row['after']:.1%} | "
             f"{100 * row['rise']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}] | {row['common']:.1%} |"
         )
-    for curve in found.get("curves", ()):
+    for row in found["rows"]:
+        points = row["curve"]
         lines += [
-            f"\nOver the lift, {curve['learner']}:\n",
-            "| lift | " + " | ".join(f"{p['lift']:.1f}" for p in curve["points"]) + " |",
-            "|---|" + "---|" * len(curve["points"]),
-            "| NDCG@20 | " + " | ".join(f"{p['ndcg']:.4f}" for p in curve["points"]) + " |",
-            "| coverage@20 | " + " | ".join(f"{p['coverage']:.1%}" for p in curve["points"]) + " |",
-            "| rise in points | " + " | ".join(f"{100 * p['rise']:+.1f}" for p in curve["points"]) + " |",
+            f"\nOver the lift, {row['learner']}:\n",
+            "| lift | " + " | ".join(f"{p['lift']:.1f}" for p in points) + " |",
+            "|---|" + "---|" * len(points),
+            "| NDCG@20 | " + " | ".join(f"{p['ndcg']:.4f}" for p in points) + " |",
+            "| coverage@20 | " + " | ".join(f"{p['coverage']:.1%}" for p in points) + " |",
+            "| rise in points | " + " | ".join(f"{100 * p['rise']:+.1f}" for p in points) + " |",
         ]
     return "\n".join(lines) + "\n"
 
