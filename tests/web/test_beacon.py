@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,12 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from metarec_plugin.collect import sign_slate
-from metarec_plugin.collect.beacon import parse_body
-from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
-from tests.storefronts.factories import make_product
+from tests.web.conftest import send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
-URL = "/metarec/beacon/"
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Chrome/140"
-
-
-@pytest.fixture
-def client(settings: Any) -> Client:
-    settings.METAREC = {**settings.METAREC, "CONSENT": "full"}
-    return Client(headers={"user-agent": BROWSER}, enforce_csrf_checks=True)
 
 
 def event(kind: str = "view", **fields: Any) -> dict[str, Any]:
@@ -41,19 +28,8 @@ def post(client: Client, *events: Any, **extra: Any) -> Any:
     return send(client, json.dumps({"events": events}), **extra)
 
 
-def send(
-    client: Client, body: str | bytes, content_type: str = "text/plain;charset=UTF-8", **extra: Any
-) -> Any:
-    return client.post(URL, data=body, content_type=content_type, **extra)
-
-
 def refusals(response: Any) -> list[str]:
     return [refused["reason"] for refused in response.json()["refused"]]
-
-
-@pytest.fixture
-def key() -> str:
-    return str(make_product().pk)
 
 
 def test_each_kind_of_event_is_stored(client: Client, key: str) -> None:
@@ -162,58 +138,6 @@ def test_when_nothing_of_a_body_is_fit_the_answer_is_400(
     assert response.status_code == 400
     assert reason in refusals(response)[0]
     assert not Event.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b" ",
-        b"{",
-        b"null",
-        b"[]",
-        b"5",
-        b'"text"',
-        b'{"events": []}',
-        b'{"events": {}}',
-        b'{"events": [5]}',
-        b'{"events": [[]]}',
-        b'{"events": [{"kind": "view", "kind": "basket"}]}',
-        b'{"events": [{}], "events": [{}]}',
-        b'{"events": [{"value": NaN}]}',
-        b'{"events": [{"value": Infinity}]}',
-        b'{"events": [{"value": -Infinity}]}',
-        b'{"events": [{"value": 1e400}]}',
-        b'{"events": [{"value": ' + b"9" * 5_000 + b"}]}",
-        b'{"events": ' + b"[" * 1_000 + b"]" * 1_000 + b"}",
-        b'{"events": ' + b'{"a":' * 1_000 + b"1" + b"}" * 1_000 + b"}",
-        b"[" * 29_000,
-        b'{"events": [{"query": "\\ud800"}]}',
-        b'{"events": [{"\\udfff": 1}]}',
-        b'{"events": [{"query": "a\\u0000b"}]}',
-        b'{"events": [{"query": {"deep": ["\\u0000"]}}]}',
-        b'{"events": [{"query": "\xff"}]}',
-        b"\xed\xa0\x80",
-        json.dumps({"events": [{}] * 101}).encode(),
-    ],
-)
-def test_a_malformed_body_is_400_with_a_word_why(client: Client, body: bytes) -> None:
-    response = send(client, body)
-    assert response.status_code == 400
-    assert response.json()["error"]
-    assert not Event.objects.exists()
-
-
-def test_a_body_beyond_the_limit_is_413_however_long_it_says_it_is(client: Client) -> None:
-    body = b'{"events": [' + b" " * 1_000_000 + b"]}"
-    assert send(client, body).status_code == 413
-    assert send(client, body, CONTENT_LENGTH="").status_code in (400, 413)
-    assert send(client, body, CONTENT_LENGTH="nine").status_code in (400, 413)
-
-
-def test_other_content_types_and_methods_are_refused(client: Client) -> None:
-    assert send(client, "{}", content_type="text/html").status_code == 415
-    assert client.post(URL, {"events": "[]"}).status_code == 415
-    assert client.get(URL).status_code == 405
 
 
 # Where it comes from
@@ -342,46 +266,6 @@ def test_a_database_that_does_not_answer_asks_for_the_events_again(
     response = post(client, event(product=key))
     assert response.status_code == 503
     assert response["Retry-After"] == "30"
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=20,
-)
-event_like = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": st.uuids().map(str) | json_values,
-        "kind": st.sampled_from(["view", "dwell", "search", "basket", "click"]) | json_values,
-        **{
-            name: json_values | st.sampled_from(["", "\x00", "\ud800", sign_slate("a")])
-            for name in ("product", "query", "value", "quantity", "slate", "position", "at")
-        },
-    },
-)
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    with suppress(InvalidEvent):
-        assert isinstance(parse_body(body), list)
-
-
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(events=st.lists(event_like, min_size=1, max_size=5))
-def test_whatever_is_in_an_event_the_endpoint_answers(
-    client: Client, key: str, events: list[dict[str, Any]]
-) -> None:
-    for fields in events:
-        if fields.get("product") == "":
-            fields["product"] = key
-    response = send(client, json.dumps({"events": events}))
-    assert response.status_code in (202, 400)
 
 
 def test_the_script_runs_under_a_strict_policy_and_as_a_module() -> None:

@@ -38,4 +38,4 @@ def test_a_database_that_does_not_answer_fails(client: Client, monkeypatch: pyte
     assert response.status_code == 503
     assert response.json()["database"] == "no answer"
     assert "10.0.0.7" not in response.content.decode()
-    assert client.post("/metarec/health/").status_code == 405
+    assert Client().post("/metarec/health/").status_code == 405
