@@ -1,0 +1,26 @@
+"""Which device a run computes on."""
+
+from __future__ import annotations
+
+import torch
+
+from metarec_plugin.exceptions import ConfigurationError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
+
+    Raises ConfigurationError for another name, or for `cuda` on a machine without it.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigurationError(
+            f"A device is auto, cpu or cuda; found {name!r} (METAREC['DEVICE'] or --device)."
+        )
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            "The device cuda was asked for and torch finds no GPU here. Start the worker where there is one, or set "
+            "METAREC['DEVICE'] to auto."
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,53 @@
+"""The inner loop: from one subject's support to a vector of the subject. Pure, and written here only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+
+class Params(NamedTuple):
+    """What is meta-learned: a catalogue of product vectors, and where and how far a subject's vector moves."""
+
+    vectors: Tensor  # V, (N, d)
+    bias: Tensor  # (N,)
+    start: Tensor  # u_0, (d,)
+    step_sizes: Tensor  # alpha, (T, d): one for each step and dimension
+
+
+def start_gradient(params: Params) -> Tensor:
+    """Return V' softmax(V u_0 + bias), (d,): the part of the first step that is the same for every subject."""
+    return torch.softmax(params.vectors @ params.start + params.bias, dim=0) @ params.vectors
+
+
+def adapt(params: Params, first: Tensor, support: Tensor) -> Tensor:
+    """Return the (d,) vector of a subject after T gradient steps on its support.
+
+    support: (k,) products, padded with -1; first: `start_gradient(params)`. The loss is the cross-entropy of the
+    support, t uniform over it, under a softmax over the whole catalogue; its gradient in u is
+    V'(softmax(V u + bias) - t) in closed form, so differentiating through the steps gives the exact second order
+    (MAML, Finn et al. 2017, eq. 1 and section 2.2; learned step sizes as in Meta-SGD, Li et al. 2017, eq. 2).
+    """
+    known = (support >= 0).to(params.vectors.dtype)
+    share = known / known.sum().clamp(min=1)  # t on the support, (k,)
+    target = share @ params.vectors[support.clamp(min=0)]  # V't, (d,)
+    state = params.start
+    for step, size in enumerate(params.step_sizes):
+        if step:
+            probability = torch.softmax(params.vectors @ state + params.bias, dim=0)  # (N,)
+            first = probability @ params.vectors
+        state = state - size * (first - target)
+    return state
+
+
+def adapt_many(params: Params, supports: Tensor) -> Tensor:
+    """Return (B, d) vectors for (B, k) supports padded with -1: `adapt`, vectorised over the subjects."""
+    return vmap(adapt, in_dims=(None, None, 0))(params, start_gradient(params), supports)
+
+
+def raw_scores(params: Params, states: Tensor) -> Tensor:
+    """Return the (B, N) logits V u + bias of (B, d) states."""
+    return states @ params.vectors.T + params.bias

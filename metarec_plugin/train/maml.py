@@ -1,0 +1,112 @@
+"""MAML on the subject's vector: product vectors from which a few gradient steps suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from scipy.sparse.linalg import svds
+from torch import Tensor, nn
+
+from metarec_plugin.evaluate.episodes import Episodes, Scorer
+from metarec_plugin.preprocess.histories import Dataset
+from metarec_plugin.train.inner import Params, adapt_many, raw_scores, start_gradient
+from metarec_plugin.train.sampling import Batch
+
+
+@dataclass(frozen=True)
+class MamlConfig:
+    """Sizes and rates; chosen on validation shoppers of several data sets, the same for all of them."""
+
+    dimensions: int = 64
+    steps: int = 2
+    step_size: float = 1.5  # at the start of training
+    batch: int = 64  # episodes an outer step
+    learning_rate: float = 3e-3  # of vectors and biases
+    state_rate: float = 1e-2  # of the start and the step sizes
+
+
+class Maml(nn.Module):
+    """The meta-parameters, and the loss of the outer loop."""
+
+    def __init__(self, config: MamlConfig, vectors: np.ndarray, log_prior: np.ndarray) -> None:
+        super().__init__()
+        dimensions = vectors.shape[1]
+        self.config = config
+        self.vectors = nn.Parameter(torch.from_numpy(vectors))
+        self.bias = nn.Parameter(torch.from_numpy(log_prior.copy()))
+        self.start = nn.Parameter(torch.zeros(dimensions))
+        # Sizes are learned as logarithms: a step never goes uphill.
+        self.log_step_sizes = nn.Parameter(
+            torch.full((config.steps, dimensions), float(np.log(config.step_size)))
+        )
+
+    @property
+    def params(self) -> Params:
+        return Params(self.vectors, self.bias, self.start, self.log_step_sizes.exp())
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the outer loss: the query's mean cross-entropy over the whole catalogue but the support."""
+        device = self.vectors.device
+        support, query = (torch.as_tensor(part, device=device) for part in batch)
+        logits = raw_scores(self.params, adapt_many(self.params, support))  # (B, N)
+        logits = logits.scatter(1, support, -torch.inf)
+        asked = query >= 0  # (B, 20)
+        chosen = F.log_softmax(logits, dim=1).gather(1, query.clamp(min=0))
+        return -(torch.where(asked, chosen, 0.0).sum(dim=1) / asked.sum(dim=1)).mean()
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            [
+                {"params": [self.vectors, self.bias], "lr": self.config.learning_rate},
+                {"params": [self.start, self.log_step_sizes], "lr": self.config.state_rate},
+            ]
+        )
+
+    def scorer(self) -> Scorer:
+        """Return the raw scores of episodes as a callable for evaluation."""
+
+        @torch.no_grad()
+        def score(episodes: Episodes) -> np.ndarray:
+            if not episodes.k:
+                return np.tile(self.bias.cpu().numpy(), (len(episodes), 1))
+            support = torch.as_tensor(episodes.support, dtype=torch.int64, device=self.vectors.device)
+            return raw_scores(self.params, adapt_many(self.params, support)).cpu().numpy()
+
+        return score
+
+    @torch.no_grad()
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the bundle's arrays of the gradient kind."""
+        params = self.params
+        named = {**params._asdict(), "start_gradient": start_gradient(params)}
+        return {name: array.detach().cpu().numpy().copy() for name, array in named.items()}
+
+
+def first_vectors(dataset: Dataset, dimensions: int, seed: int) -> np.ndarray:
+    """Return (N, d) vectors whose inner products are like co-purchase rates, of mean squared length 1.
+
+    The right singular vectors of D_u^-1/2 X D_p^-1, D the degrees of shoppers and products, times the root of
+    their singular values: from there one gradient step is already close to item-item similarity.
+    """
+    bought = dataset.train.matrix(dataset.n_products)  # X, (U, N)
+    per_shopper = 1 / np.sqrt(np.maximum(dataset.train.lengths(), 1))
+    per_product = 1 / np.maximum(dataset.popularity, 1)
+    scaled = (sp.diags_array(per_shopper) @ bought @ sp.diags_array(per_product)).astype(np.float32)
+    found = min(dimensions, min(scaled.shape) - 1)
+    if found < 1:
+        return np.ones((dataset.n_products, 1), dtype=np.float32)
+    _, values, right = svds(scaled.tocsr(), k=found, rng=np.random.default_rng(seed))
+    # ARPACK leaves the signs open: fix them, so that a seed means one result.
+    right *= np.sign(right[np.arange(found), np.abs(right).argmax(axis=1)])[:, None]
+    vectors = right.T * np.sqrt(np.maximum(values, 0))
+    return np.ascontiguousarray(vectors / np.sqrt((vectors**2).sum(axis=1).mean()), dtype=np.float32)
+
+
+Validate = Callable[[Scorer], float]
+State = dict[str, Any]

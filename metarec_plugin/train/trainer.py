@@ -1,0 +1,198 @@
+"""The outer loop: steps, validation, early stopping, a time budget, and checkpoints that a run goes on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metarec_plugin.evaluate.episodes import Scorer
+from metarec_plugin.train.sampling import Batch
+
+Progress = Callable[[float, str], None]
+Validate = Callable[[Scorer], float]
+
+
+class Learner(Protocol):
+    """What the trainer needs of a model."""
+
+    def loss(self, batch: Batch) -> Tensor: ...
+    def optimizer(self) -> torch.optim.Optimizer: ...
+    def scorer(self) -> Scorer: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class Sampler(Protocol):
+    def draw(self, size: int) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """When to look and when to stop. A step is one batch of episodes."""
+
+    batch: int = 64
+    validate_every: int = 50
+    patience: int = 30  # validations without a better one
+    max_steps: int = 20_000
+    average: float = 0.98  # of the running mean of the weights that is validated and kept
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended; `best` is the validation score of the weights that were kept."""
+
+    steps: int
+    seconds: float
+    best: float
+    best_step: int
+    stopped_by: str  # budget, patience or steps
+    curve: tuple[tuple[int, float, float], ...]  # step, mean training loss since the last, validation score
+
+    @property
+    def note(self) -> str:
+        """One sentence for a person."""
+        why = {
+            "budget": "cut by the time budget",
+            "patience": "stopped when validation no longer rose",
+            "steps": "stopped at the last step",
+        }[self.stopped_by]
+        return (
+            f"{self.steps} steps in {self.seconds:.0f} s, {why}; kept step {self.best_step} "
+            f"(validation NDCG@20 {self.best:.4f})."
+        )
+
+
+class Trainer:
+    """Trains a learner in place and leaves it at its best validated weights."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        sampler: Sampler,
+        rng: np.random.Generator,
+        validate: Validate,
+        config: TrainerConfig,
+        *,
+        progress: Progress = lambda fraction, message: None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self._learner, self._sampler, self._rng, self._validate = learner, sampler, rng, validate
+        self._config, self._progress, self._checkpoint = config, progress, checkpoint
+        self._optimizer = learner.optimizer()
+        self._mean = _copy(learner.state_dict())
+        self._best_state = _copy(learner.state_dict())
+        self._best, self._best_step, self._step, self._spent = -np.inf, 0, 0, 0.0
+        self._curve: list[tuple[int, float, float]] = []
+
+    def run(self, budget_seconds: float) -> Outcome:
+        """Train until patience, steps or the budget end; at least one step. Goes on from a checkpoint if there is one.
+
+        The budget counts what earlier attempts spent.
+        """
+        self._restore()
+        began = time.monotonic() - self._spent
+        if not self._curve:
+            self._look(np.nan)
+        stopped_by, losses = "steps", []
+        while self._step < self._config.max_steps:
+            losses.append(self._advance())
+            self._spent = time.monotonic() - began
+            over = self._spent >= budget_seconds
+            if self._step % self._config.validate_every == 0 or over:
+                self._look(float(np.mean(losses)))
+                losses = []
+                self._save()
+                self._tell(budget_seconds)
+            if over:
+                stopped_by = "budget"
+                break
+            if len(self._curve) - self._best_place() > self._config.patience:
+                stopped_by = "patience"
+                break
+        self._learner.load_state_dict(self._best_state)
+        return Outcome(
+            self._step, self._spent, float(self._best), self._best_step, stopped_by, tuple(self._curve)
+        )
+
+    def _advance(self) -> float:
+        loss = self._learner.loss(self._sampler.draw(self._config.batch))
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self._step += 1
+        # The mean starts as the weights themselves, so early on it must forget faster.
+        keep = min(self._config.average, self._step / (self._step + 10))
+        with torch.no_grad():
+            for name, value in self._learner.state_dict().items():
+                self._mean[name].lerp_(value, 1 - keep)
+        return float(loss.detach())
+
+    def _look(self, loss: float) -> None:
+        """Validate the running mean of the weights, and keep it if it is the best so far."""
+        current = _copy(self._learner.state_dict())
+        self._learner.load_state_dict(self._mean)
+        score = self._validate(self._learner.scorer())
+        if score > self._best:
+            self._best, self._best_step, self._best_state = score, self._step, _copy(self._mean)
+        self._learner.load_state_dict(current)
+        self._curve.append((self._step, loss, score))
+
+    def _best_place(self) -> int:
+        return next(place for place, (step, _, _) in enumerate(self._curve) if step == self._best_step)
+
+    def _tell(self, budget_seconds: float) -> None:
+        fraction = max(self._spent / budget_seconds, self._step / self._config.max_steps)
+        self._progress(min(1.0, fraction), f"step {self._step}, validation NDCG@20 {self._curve[-1][2]:.4f}")
+
+    def _save(self) -> None:
+        if self._checkpoint is None:
+            return
+        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._checkpoint.with_suffix(".tmp")
+        torch.save(
+            {
+                "learner": self._learner.state_dict(),
+                "mean": self._mean,
+                "best": self._best_state,
+                "optimizer": self._optimizer.state_dict(),
+                # As text: plain data is all that is read back (weights_only).
+                "progress": json.dumps(
+                    {
+                        "best": self._best,
+                        "best_step": self._best_step,
+                        "step": self._step,
+                        "spent": self._spent,
+                        "curve": self._curve,
+                        "rng": self._rng.bit_generator.state,
+                    }
+                ),
+            },
+            aside,
+        )
+        os.replace(aside, self._checkpoint)
+
+    def _restore(self) -> None:
+        if self._checkpoint is None or not self._checkpoint.exists():
+            return
+        saved = torch.load(self._checkpoint, weights_only=True)
+        self._learner.load_state_dict(saved["learner"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self._mean, self._best_state = saved["mean"], saved["best"]
+        progress = json.loads(saved["progress"])
+        self._best, self._best_step = progress["best"], progress["best_step"]
+        self._step, self._spent = progress["step"], progress["spent"]
+        self._curve = [tuple(point) for point in progress["curve"]]
+        self._rng.bit_generator.state = progress["rng"]
+
+
+def _copy(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.detach().clone() for name, value in state.items()}
