@@ -1,0 +1,90 @@
+"""Declared features as a table of columns, from the storefront or from a file of products."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from metarec_plugin.storefront import get_storefront
+
+_WORD = re.compile(r"[^\W_]{2,}")
+_TEXTS = ("title", "description", "name")
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """One row a product or user: its key and the features' values as given.
+
+    Columns of kind category and number hold one value, multi_category and text lists of values.
+    """
+
+    rows: pl.DataFrame  # "key" and a column for each feature
+    kinds: Mapping[str, str]  # feature -> kind
+
+
+def table_from_rows(rows: Iterable[Sequence[Any]], kinds: Mapping[str, str]) -> FeatureTable:
+    """Build the table from the storefront's (key, *features) rows, the features in the order of `kinds`."""
+    columns = list(zip(*rows)) or [()] * (1 + len(kinds))
+    frame = {"key": pl.Series("key", [str(key) for key in columns[0]], dtype=pl.String)}
+    for (name, kind), values in zip(kinds.items(), columns[1:]):
+        frame[name] = _column(name, kind, values)
+    return FeatureTable(pl.DataFrame(frame), dict(kinds))
+
+
+def product_table() -> FeatureTable:
+    """Read the features that the shop's mapping declares of its products."""
+    storefront = get_storefront()
+    kinds = {name: feature.kind for name, feature in storefront.products.features.items()}
+    return table_from_rows(storefront.product_rows(), kinds)
+
+
+def table_from_file(rows: pl.DataFrame, key: str = "product_id") -> FeatureTable:
+    """Build the table from a file's rows: numbers by their type, titles and descriptions as text, `a|b` as many.
+
+    A column without any value is left out.
+    """
+    kinds: dict[str, str] = {}
+    frame = {"key": rows[key].cast(pl.String)}
+    for name in rows.columns:
+        values = rows[name]
+        if name == key or values.null_count() == len(values):
+            continue
+        kinds[name] = _kind(name, values)
+        given = values.to_list()
+        if kinds[name] == "multi_category":
+            given = [None if value is None else str(value).split("|") for value in given]
+        frame[name] = _column(name, kinds[name], given)
+    return FeatureTable(pl.DataFrame(frame), kinds)
+
+
+def words(text: str) -> list[str]:
+    """Return the distinct words of a text in lower case, in their order."""
+    return list(dict.fromkeys(_WORD.findall(text.casefold())))
+
+
+def _kind(name: str, values: pl.Series) -> str:
+    if values.dtype.is_numeric():
+        return "number"
+    if name in _TEXTS:
+        return "text"
+    if values.dtype == pl.String and values.str.contains("|", literal=True).any():
+        return "multi_category"
+    return "category"
+
+
+def _column(name: str, kind: str, values: Iterable[Any]) -> pl.Series:
+    if kind == "number":
+        numbers = [None if value is None else float(value) for value in values]
+        return pl.Series(name, numbers, dtype=pl.Float64)
+    if kind == "category":
+        texts = [None if value is None or value == "" else str(value) for value in values]
+        return pl.Series(name, texts, dtype=pl.String)
+    lists = [
+        None if value is None else words(str(value)) if kind == "text" else [str(each) for each in value]
+        for value in values
+    ]
+    return pl.Series(name, lists, dtype=pl.List(pl.String))
