@@ -1,0 +1,189 @@
+"""beacon.js in Chromium against a server that only writes down what arrives, under a strict policy."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import CHROMIUM_FLAGS, chromium
+
+pytestmark = pytest.mark.browser
+SCRIPT = Path(__file__).resolve().parents[2] / "metarec_plugin/static/metarec/beacon.js"
+TAG = '<script type="module" src="/beacon.js" data-metarec-beacon data-endpoint="/beacon/"></script>'
+PAGES = {
+    "/product": '<main data-metarec-product="p1"><a data-metarec-slate="s1" data-metarec-position="3" '
+    'data-metarec-product="p2" href="/other">next</a><form data-metarec-basket="p1" action="/other">'
+    '<input name="quantity" value="4"><button>add</button></form></main>',
+    "/search": '<main data-metarec-query=" rye bread "></main>',
+    "/other": "<p>nothing marked</p>",
+}
+
+
+@dataclass
+class Recorder:
+    """What arrived, and with which status the next posts are answered."""
+
+    url: str = ""
+    status: int = 202
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for body in self.bodies for event in body["events"]]
+
+    def wait_for(self, kind: str, patience_seconds: float = 10) -> dict[str, Any]:
+        deadline = time.monotonic() + patience_seconds
+        while time.monotonic() < deadline:
+            found = [event for event in self.events if event["kind"] == kind]
+            if found:
+                return found[-1]
+            time.sleep(0.02)
+        raise AssertionError(f"no {kind} among {self.events}")
+
+
+@pytest.fixture
+def server() -> Iterator[Recorder]:
+    recorder = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = PAGES.get(self.path.split("?")[0])
+            script = self.path == "/beacon.js"
+            self.send_response(200 if page or script else 404)
+            self.send_header("Content-Type", "text/javascript" if script else "text/html")
+            self.send_header(
+                "Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'"
+            )
+            self.end_headers()
+            if script:
+                self.wfile.write(SCRIPT.read_bytes())
+            elif page:
+                self.wfile.write(f"<!doctype html><title>t</title>{page}{TAG}".encode())
+
+        def do_POST(self) -> None:
+            recorder.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(recorder.status)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    recorder.url = f"http://127.0.0.1:{running.server_port}"
+    yield recorder
+    running.shutdown()
+    running.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    executable = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Recorder) -> Iterator[Any]:
+    context = browser.new_context(base_url=server.url)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if "Content Security" in message.text else None,
+    )
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def unsent(page: Any) -> list[dict[str, Any]]:
+    return json.loads(page.evaluate("localStorage.getItem('metarec.unsent') ?? '[]'"))
+
+
+def test_a_product_page_reports_a_view_and_the_time_spent(page: Any, server: Recorder) -> None:
+    page.goto("/product")
+    view = server.wait_for("view")
+    assert view["product"] == "p1"
+    assert len(view["id"]) == 36
+    page.wait_for_timeout(1_200)
+    page.goto("/other")
+    dwell = server.wait_for("dwell")
+    assert dwell["product"] == "p1"
+    assert 1 <= dwell["value"] < 10
+    assert dwell["id"] != view["id"]
+    assert unsent(page) == []
+
+
+def test_a_search_page_reports_the_query(page: Any, server: Recorder) -> None:
+    page.goto("/search")
+    assert server.wait_for("search")["query"] == "rye bread"
+
+
+def test_a_click_on_a_list_reports_slate_and_position_though_the_page_is_left(
+    page: Any, server: Recorder
+) -> None:
+    page.goto("/product")
+    page.click("a")
+    page.wait_for_url("**/other")
+    click = server.wait_for("click")
+    assert (click["product"], click["slate"], click["position"]) == ("p2", "s1", 3)
+
+
+def test_a_basket_form_reports_product_and_quantity(page: Any, server: Recorder) -> None:
+    page.goto("/product")
+    page.click("button")
+    page.wait_for_url("**/other*")
+    basket = server.wait_for("basket")
+    assert (basket["product"], basket["quantity"]) == ("p1", 4)
+
+
+def test_an_unmarked_page_reports_nothing(page: Any, server: Recorder) -> None:
+    page.goto("/other")
+    page.wait_for_timeout(300)
+    assert server.bodies == []
+
+
+def test_what_could_not_be_stored_is_sent_again_under_its_id(page: Any, server: Recorder) -> None:
+    server.status = 503
+    page.goto("/product")
+    view = server.wait_for("view")
+    page.wait_for_timeout(200)
+    assert [event["id"] for event in unsent(page)] == [view["id"]]
+    server.status = 202
+    server.bodies.clear()
+    page.goto("/search")
+    server.wait_for("search")
+    assert [event["id"] for event in server.events if event["kind"] == "view"] == [view["id"]]
+    page.wait_for_timeout(200)
+    assert unsent(page) == []
+
+
+def test_what_the_server_refuses_is_not_sent_again(page: Any, server: Recorder) -> None:
+    server.status = 400
+    page.goto("/product")
+    server.wait_for("view")
+    page.wait_for_timeout(200)
+    assert unsent(page) == []
+
+
+def test_spoilt_storage_does_not_stop_the_report(page: Any, server: Recorder) -> None:
+    page.goto("/other")
+    page.evaluate("localStorage.setItem('metarec.unsent', '{not json')")
+    page.goto("/product")
+    assert server.wait_for("view")["product"] == "p1"
