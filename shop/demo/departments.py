@@ -90,6 +90,19 @@ def shelf(department: str | None, category: str | None, product_type: str | None
 # The first picture one of whose words is a word of the category wins.
 PICTURES = (
     ("eggs", "EGGS"),
+    ("banana", "TROPICAL"),
+    ("grapes", "GRAPES"),
+    ("berry", "BERRIES"),
+    ("citrus", "CITRUS"),
+    ("melon", "MELONS"),
+    ("pear", "PEARS"),
+    ("carrot", "CARROTS"),
+    ("tomato", "TOMATOES"),
+    ("pepper", "PEPPERS"),
+    ("onion", "ONIONS"),
+    ("mushroom", "MUSHROOMS"),
+    ("corn", "CORN"),
+    ("broccoli", "BROCCOLI"),
     ("baby", "BABY BABYFOOD INFANT DIAPERS"),
     ("pet", "CAT DOG PET BIRD"),
     ("flower", "FLORAL ROSES BOUQUET LILY"),
@@ -125,12 +138,9 @@ PICTURES = (
     ("cereal", "CEREAL BRKFST"),
     ("jar", "SAUCE SAUCES CONDIMENTS PNT PICKLE OLIVES DRSNG OIL SPICES"),
     ("can", "SHELF SOUP CANNED"),
-    (
-        "salad",
-        "SALAD SALADS VEGETABLES HERBS ORGANICS BROCCOLI ONIONS "
-        "POTATOES TOMATOES PEPPERS CARROTS CORN MUSHROOMS SQUASH",
-    ),
-    ("fruit", "FRUIT APPLES BERRIES CITRUS GRAPES MELONS PEARS"),
+    ("potato", "POTATOES"),
+    ("salad", "SALAD SALADS VEGETABLES HERBS ORGANICS SQUASH"),
+    ("fruit", "FRUIT APPLES"),
     ("meat", "MEAT MEATS BEEF CHICKEN POULTRY PORK TURKEY LAMB VEAL BACON DOGS SAUSAGE LUNCHMEAT"),
 )
 DEPARTMENT_PICTURES = {

@@ -47,6 +47,10 @@ def tidy(text: str) -> str:
 
 def type_name(product_type: str, category: str) -> str:
     """What a thing is called: its type, with the category's noun where the type alone says nothing."""
+    return _worded(product_type, category).removeprefix("Other ")
+
+
+def _worded(product_type: str, category: str) -> str:
     if product_type in TYPES:
         return TYPES[product_type]
     noun = CATEGORY_NOUNS.get(category, "")

@@ -53,12 +53,12 @@ def product(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def search(request: HttpRequest) -> HttpResponse:
-    """Each word must stand in the name, the brand or the category."""
+    """Each word must stand in the name or the category, or begin the brand."""
     query = " ".join(request.GET.get("q", "").replace("\x00", " ").split())[:MAX_QUERY]
     products = Product.objects.listed()
     for word in query.split()[:MAX_WORDS]:
         products = products.filter(
-            Q(name__icontains=word) | Q(brand__icontains=word) | Q(category__name__icontains=word)
+            Q(name__icontains=word) | Q(brand__istartswith=word) | Q(category__name__icontains=word)
         )
     found = listing(products if query else Product.objects.none(), request.GET)
     return render(request, "shop/search.html", {"query": query, "listing": found})
