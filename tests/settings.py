@@ -19,7 +19,7 @@ DATABASES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ARTIFACTS = Path(tempfile.mkdtemp(prefix="metarec-tests-"))
-STATIC_ROOT = tempfile.mkdtemp(prefix="metarec-static-")  # there, so that whitenoise does not warn
+STATIC_ROOT = Path(tempfile.mkdtemp(prefix="metarec-static-"))  # there, so that whitenoise does not warn
 METAREC = {**SHOP_METAREC, "STRICT": True, "ARTIFACTS": ARTIFACTS, "RELOAD_SECONDS": 0}
 CELERY_BROKER_URL = "memory://"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, str] = {}
+CELERY_BROKER_TRANSPORT_OPTIONS = {}
