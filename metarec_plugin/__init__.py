@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -22,14 +23,34 @@ _HOME = {
     "record_event": "collect",
     "subject_key": "collect",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from metarec_plugin.collect import record_event as record_event
+    from metarec_plugin.collect import subject_key as subject_key
+    from metarec_plugin.exceptions import MetaRecError as MetaRecError
+    from metarec_plugin.serve import Slate as Slate
+    from metarec_plugin.serve import recommend as recommend
+    from metarec_plugin.storefront import Category as Category
+    from metarec_plugin.storefront import Interactions as Interactions
+    from metarec_plugin.storefront import MultiCategory as MultiCategory
+    from metarec_plugin.storefront import Number as Number
+    from metarec_plugin.storefront import Products as Products
+    from metarec_plugin.storefront import Storefront as Storefront
+    from metarec_plugin.storefront import Text as Text
+    from metarec_plugin.storefront import Users as Users
+    from metarec_plugin.storefront import get_storefront as get_storefront
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *_HOME])
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+__all__ = [
+    "Category", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate", "Storefront",
+    "Text", "Users", "get_storefront", "recommend", "record_event", "subject_key",
+]  # fmt: skip

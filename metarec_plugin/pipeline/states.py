@@ -68,7 +68,9 @@ def _changed(version: str) -> Iterator[Changed]:
 
 def _adapt(model: OnlineModel, batch: Sequence[Changed]) -> int:
     window = get_config().support_window
-    supports = [model.index(support_keys(each.subject, window)) for each in batch]  # a short indexed read each
+    supports = [
+        model.index(support_keys(each.subject, window)) for each in batch
+    ]  # a short indexed read each
     lift = lift_of(model, PLACEMENT)
     scored = batch_scores(model.kind, model.arrays, supports)  # (B, N)
     states = [

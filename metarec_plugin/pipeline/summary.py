@@ -25,7 +25,7 @@ def summary(report: Mapping[str, Any]) -> str:
         "",
         f"Served from now on: {promoted['learner']}, version {promoted['version']} "
         f"(validation NDCG@20 {promoted['validation_score']:.4f}, the best of what may be served; "
-        f"home lift {promoted['lift']['lift']:.1f}).",
+        f"home lift {promoted['lift']['chosen']:.1f}).",
     ]
     return "\n".join(lines)
 
@@ -47,7 +47,8 @@ def _table(versions: Sequence[Mapping[str, Any]]) -> list[str]:
     lines.append("  " + "learner".ljust(20) + "".join(f"k={k}".rjust(9) for k in ks))
     for version in versions:
         cells = "".join(
-            f"{version['test'][str(k)]['ndcg20']:9.4f}" if str(k) in version["test"] else "–".rjust(9) for k in ks
+            f"{version['test'][str(k)]['ndcg20']:9.4f}" if str(k) in version["test"] else "–".rjust(9)
+            for k in ks
         )
         lines.append("  " + version["learner"].ljust(20) + cells)
     users = (max(v["test"].get(str(k), {}).get("users", 0) for v in versions) for k in ks)

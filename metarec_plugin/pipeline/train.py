@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.baselines import tune
 from metarec_plugin.evaluate.episodes import KS, Scorer
 from metarec_plugin.evaluate.item_knn import item_knn_arrays
-from metarec_plugin.evaluate.lift import LiftChoice, choose_lift
+from metarec_plugin.evaluate.lift import LiftCurve, lift_curve
 from metarec_plugin.evaluate.protocol import Result, evaluate
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.runs import Progress
+from metarec_plugin.preprocess.clean import RuleReport
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish import registry
@@ -41,7 +42,7 @@ class Baselines:
 def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     """Do the work of one run and return its report (JSON). Raises InvalidData if there is nothing to learn from."""
     progress(0.0, "reading and cleaning the event log")
-    dataset = dataset_from_log(run.seed)
+    dataset, cleaning = dataset_from_log(run.seed)
     progress(0.1, "tuning the baselines")
     baselines = measure_baselines(dataset)
     versions = [publish_baseline(run, dataset, name, baselines) for name in ("popularity", "item_knn")]
@@ -57,7 +58,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
     registry.promote(chosen.pk)
-    return _report(dataset, versions, chosen)
+    return _report(dataset, cleaning, versions, chosen)
 
 
 def measure_baselines(dataset: Dataset) -> Baselines:
@@ -131,9 +132,11 @@ def validation_score(candidate: Candidate, dataset: Dataset) -> float:
     return float(np.nanmean(means)) if not np.isnan(means).all() else 0.0
 
 
-def _write(run: TrainingRun, dataset: Dataset, candidate: Candidate) -> tuple[uuid.UUID, str, LiftChoice]:
+def _write(run: TrainingRun, dataset: Dataset, candidate: Candidate) -> tuple[uuid.UUID, str, LiftCurve]:
     version = uuid.uuid4()
-    lift = choose_lift(candidate.scorer(), dataset.validation, dataset.log_prior, get_config().lift_loss)
+    lift = lift_curve(
+        candidate.scorer(), dataset.validation, dataset.log_prior, allowed_loss=get_config().lift_loss
+    )
     manifest = {
         "learner": candidate.learner,
         "kind": candidate.kind,
@@ -141,7 +144,7 @@ def _write(run: TrainingRun, dataset: Dataset, candidate: Candidate) -> tuple[uu
         "seed": run.seed,
         "data_hash": dataset.hash,
         "metrics": dict(candidate.report),
-        "lifts": {"home": lift.lift},
+        "lifts": {"home": lift.chosen},
     }
     return version, write_bundle(get_config().artifacts, version, manifest, candidate.arrays), lift
 
@@ -152,7 +155,7 @@ def _register(
     candidate: Candidate,
     version: uuid.UUID,
     sha256: str,
-    lift: LiftChoice,
+    lift: LiftCurve,
     state: str,
     measured: Measured,
     verdict: Verdict | None,
@@ -179,7 +182,9 @@ def _register(
     )
 
 
-def _report(dataset: Dataset, versions: list[ModelVersion], chosen: ModelVersion) -> dict[str, Any]:
+def _report(
+    dataset: Dataset, cleaning: Sequence[RuleReport], versions: list[ModelVersion], chosen: ModelVersion
+) -> dict[str, Any]:
     return {
         "data": {
             "hash": dataset.hash,
@@ -188,6 +193,7 @@ def _report(dataset: Dataset, versions: list[ModelVersion], chosen: ModelVersion
             "validation_users": len(dataset.validation),
             "test_users": len(dataset.test),
             **dataset.source,
+            "cleaning": [{"rule": each.rule, "why": each.why, "rows": each.rows} for each in cleaning],
         },
         "versions": [
             {

@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+import django
+
+if __name__ == "__main__":  # a test has set Django up already
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.evaluate.bootstrap import mean_interval
-from metarec_plugin.evaluate.lift import LIFTS, choose_lift
+from metarec_plugin.evaluate.lift import LIFTS, lift_curve
 from metarec_plugin.preprocess.dataset import build_dataset
 from metarec_plugin.preprocess.files import countable, distinct
 from metarec_plugin.preprocess.histories import Dataset
@@ -133,14 +137,16 @@ def measure(
     name: str, model: OnlineModel, store: DemoStore, draws: Draws, allowed_loss: float = 0.10
 ) -> dict[str, Any]:
     """The row of one learner at the lift that the home placement would take, and its curve over the lift."""
-    choice = choose_lift(model.scorer(), store.dataset.validation, store.dataset.log_prior, allowed_loss)
-    turned = turn(model, store, draws, choice.lift)
+    curve = lift_curve(
+        model.scorer(), store.dataset.validation, store.dataset.log_prior, allowed_loss=allowed_loss
+    )
+    turned = turn(model, store, draws, curve.chosen)
     rise = mean_interval(turned.rise, np.random.default_rng(SEED))
-    at = {point.lift: point for point in choice.curve}
+    at = {point.lift: point for point in curve.points}
     return {
         "learner": name,
-        "lift": choice.lift,
-        "loss": 1 - at[choice.lift].ndcg / at[0.0].ndcg,
+        "lift": curve.chosen,
+        "loss": 1 - at[curve.chosen].ndcg / at[0.0].ndcg,
         "ndcg": at[0.0].ndcg,
         "before": float(turned.before.mean()),
         "after": float(turned.after.mean()),
@@ -203,7 +209,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    import django
-
-    django.setup()
     main()
