@@ -40,7 +40,8 @@ class Command(BaseCommand):
             enqueue(run_id)
             self.stdout.write(f"Run {run_id} is queued on metarec.gpu.")
             return
-        from metarec_plugin.pipeline.train import summary, train_run
+        from metarec_plugin.pipeline.summary import summary
+        from metarec_plugin.pipeline.train import train_run
 
         with tqdm(
             total=100, bar_format="{desc:<44.44}{percentage:3.0f}%|{bar:30}| {elapsed}", leave=False
