@@ -81,6 +81,11 @@ def choose(grids: Mapping[int, Mapping[Setting, float]], ks: Sequence[int]) -> d
     return chosen
 
 
+def setting_at(settings: Mapping[int, Setting], k: int) -> Setting:
+    """Return the setting of k, or of the nearest smaller k that was tuned, or else of the smallest."""
+    return settings[max((each for each in settings if each <= k), default=min(settings))]
+
+
 def tune_scorers(
     name: str, scorers: Mapping[Setting, Scorer], validation: Histories, ks: Sequence[int], n_products: int
 ) -> TunedBaseline:
@@ -95,7 +100,7 @@ def tune_scorers(
                 ).mean()
             )
     settings = choose(grids, ks) or dict.fromkeys(ks, next(iter(scorers)))
-    return TunedBaseline(name, lambda part: scorers[settings[part.k]](part), settings, grids)
+    return TunedBaseline(name, lambda part: scorers[setting_at(settings, part.k)](part), settings, grids)
 
 
 def tune_linear(
@@ -127,7 +132,7 @@ def tune_linear(
         kept = {maps.strengths[0]: maps}
 
     def scorer(part: Episodes) -> np.ndarray:
-        setting = settings[part.k]
+        setting = setting_at(settings, part.k)
         prior = priors[setting.prior or ""]
         if not part.k:
             return np.tile(prior, (len(part), 1))

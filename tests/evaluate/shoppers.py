@@ -27,15 +27,21 @@ def planted(
     products: int = 30,
     shoppers: int = 400,
     length: int = 14,
+    stray: float = 0.0,
     timed: bool = False,
 ) -> Dataset:
-    """A dataset of `groups` x `products` products; a shopper draws `length` of one group, the first ones more often."""
+    """A dataset of `groups` x `products` products; a shopper draws `length` of one group, the first ones more often.
+
+    stray: how often, 0 to 1, a product of the whole catalogue is drawn instead.
+    """
     rng = np.random.default_rng(seed)
-    odds = 1 / np.arange(1, products + 1)
+    catalogue = np.arange(groups * products)
+    odds = 1 / (1 + catalogue // groups)
     sequences = []
     for shopper in range(shoppers):
-        drawn = rng.choice(products, size=length, replace=False, p=odds / odds.sum())
-        sequences.append([int(p) * groups + shopper % groups for p in drawn])
+        loyal = np.where(catalogue % groups == shopper % groups, odds / odds[::groups].sum(), 0)
+        mixed = (1 - stray) * loyal + stray * odds / odds.sum()
+        sequences.append(rng.choice(catalogue, size=length, replace=False, p=mixed / mixed.sum()).tolist())
     order = rng.permutation(shoppers)
     times = [[float(u) * DAY + i for i in range(length)] for u in range(shoppers)] if timed else None
     cuts = (int(shoppers * 0.6), int(shoppers * 0.8))

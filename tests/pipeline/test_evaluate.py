@@ -1,0 +1,125 @@
+"""The evaluation of a dataset, and the command around it: its JSON contract, and no database with a file."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from django.core.management import CommandError, call_command
+
+from metarec_plugin.exceptions import InvalidData
+from metarec_plugin.pipeline.evaluate import evaluate_dataset
+from tests.evaluate.shoppers import planted
+
+ROW_KEYS = {
+    "learner", "k", "ndcg20", "se", "precision20", "recall20", "recall20_plain", "coverage20", "user_coverage", "users",
+}  # fmt: skip
+BASELINES = ("popularity", "decayed_popularity", "item_knn", "ease")
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 300 shoppers in three groups of taste; one row of a return and one without a user."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{u}", f"p{int(p) * 3 + u % 3}", "purchase", 1.0, 1.0)
+        for u in range(300)
+        for p in rng.permutation(20)[:12]
+    ]
+    rows += [("u1", "p2", "return", -1.0, 1.0), (None, "p3", "purchase", 1.0, 1.0)]
+    path = tmp_path_factory.mktemp("events") / "events.parquet"
+    pl.DataFrame(
+        rows, schema=["user_id", "product_id", "kind", "quantity", "price"], orient="row"
+    ).write_parquet(path)
+    return path
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("metarec_evaluate", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_the_json_holds_its_contract_and_no_query_runs(events: Path, tmp_path: Path):
+    # Without the django_db mark any query fails the test.
+    out = tmp_path / "report.json"
+    printed = run(
+        "--events", str(events), "--kinds", "purchase", "--learners", ",".join(BASELINES), "--ks", "0,1,3", "--json",
+        str(out),
+    )  # fmt: skip
+    report = json.loads(out.read_text())
+    assert {"protocol", "data", "rows", "seconds"} <= set(report)
+    assert {"products", "train_users", "test_users", "hash"} <= set(report["data"])
+    assert {"load", "train", "evaluate"} <= set(report["seconds"])
+    assert all(set(row) >= ROW_KEYS for row in report["rows"])
+    assert {(row["learner"], row["k"]) for row in report["rows"]} == {
+        (name, k) for name in ("popularity", "item_knn", "ease") for k in (0, 1, 3)
+    }
+    assert report["not_run"].keys() == {"decayed_popularity"}
+    assert "decayed_popularity: not applicable" in printed
+    assert "item_knn" in printed
+
+
+def test_the_same_seed_gives_the_same_rows_and_hash(events: Path, tmp_path: Path):
+    reports = []
+    for name in ("a", "b"):
+        run("--events", str(events), "--learners", "popularity,random", "--ks", "1", "--seed", "4", "--json",
+            str(tmp_path / name))  # fmt: skip
+        reports.append(json.loads((tmp_path / name).read_text()))
+    assert reports[0]["rows"] == reports[1]["rows"]
+    assert reports[0]["data"] == reports[1]["data"]
+
+
+def test_cleaning_is_reported_with_its_rows(events: Path, tmp_path: Path):
+    out = tmp_path / "report.json"
+    run("--events", str(events), "--clean", "--learners", "popularity", "--ks", "1", "--json", str(out))
+    dropped = {rule["rule"]: rule["rows"] for rule in json.loads(out.read_text())["data"]["cleaning"]}
+    assert dropped["missing_subject"] == 1
+    assert dropped["quantity"] == 1
+
+
+def test_products_add_departments_and_no_candidates(events: Path, tmp_path: Path):
+    products = tmp_path / "products.parquet"
+    keys = [f"p{i}" for i in range(60)] + ["never sold"]
+    pl.DataFrame({"product_id": keys, "department": [f"d{i % 3}" for i in range(61)]}).write_parquet(products)
+    with_products, without = tmp_path / "with.json", tmp_path / "without.json"
+    base = ("--events", str(events), "--learners", "popularity,item_knn", "--ks", "1")
+    run(*base, "--products", str(products), "--json", str(with_products))
+    run(*base, "--json", str(without))
+    ours, theirs = json.loads(with_products.read_text()), json.loads(without.read_text())
+    assert ours["data"]["products"] == theirs["data"]["products"]
+    assert ours["rows"] == theirs["rows"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--events", "missing.parquet"), "missing.parquet"),
+        (("--events", "{events}", "--learners", "oracle"), "oracle"),
+        (("--events", "{events}", "--kinds", "wish"), "No product has 5 training shoppers"),
+        (("--events", "{events}", "--ks", "one"), "one"),
+    ],
+)
+def test_bad_input_is_answered_in_words(events: Path, arguments: tuple[str, ...], said: str):
+    with pytest.raises(CommandError, match=said):
+        run(*(argument.format(events=events) for argument in arguments))
+
+
+def test_not_run_is_printed_with_its_reason(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("metarec_plugin.evaluate.ease.MAX_PRODUCTS", 100)
+    report = evaluate_dataset(planted(), ("popularity", "ease"), (0, 1))
+    assert "ease: not run: 120 products are more than 100" in report.table()
+
+
+def test_progress_rises_to_one():
+    seen: list[float] = []
+    evaluate_dataset(planted(), ("popularity", "constant"), (1,), progress=lambda f, m: seen.append(f))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_an_unknown_learner_is_refused_before_any_work():
+    with pytest.raises(InvalidData, match="there are closed_form"):
+        evaluate_dataset(planted(), ("popularity", "oracle"))
