@@ -5,49 +5,49 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from django.utils.translation import gettext_noop as N_
+from django.utils.translation import gettext_noop
 
-PRODUCE = N_("Fruit & Vegetables")
+PRODUCE = gettext_noop("Fruit & Vegetables")
 # Source department -> the shop's department. The small ones hold stray products of a bigger one: the
 # apples under TRAVEL & LEISURE and the carrots under FROZEN GROCERY go back to the produce.
 LISTED = {
-    "GROCERY": N_("Grocery"),
-    "DRUG GM": N_("Health & Home"),
-    "PRODUCE": N_("Fruit & Vegetables"),
-    "COSMETICS": N_("Beauty"),
-    "NUTRITION": N_("Natural & Organic"),
-    "MEAT": N_("Meat"),
-    "MEAT-PCKGD": N_("Packaged Meat"),
-    "DELI": N_("Deli"),
-    "PASTRY": N_("Bakery"),
-    "FLORAL": N_("Flowers"),
-    "SEAFOOD-PCKGD": N_("Packaged Seafood"),
-    "SEAFOOD": N_("Seafood Counter"),
-    "SPIRITS": N_("Spirits"),
-    "GARDEN CENTER": N_("Garden"),
-    "SALAD BAR": N_("Salad Bar"),
-    "CHEF SHOPPE": N_("Fruit & Vegetables"),
-    "TRAVEL & LEISURE": N_("Fruit & Vegetables"),
-    "FROZEN GROCERY": N_("Fruit & Vegetables"),
-    "TOYS": N_("Health & Home"),
-    "HOUSEWARES": N_("Health & Home"),
-    "POSTAL CENTER": N_("Health & Home"),
+    "GROCERY": gettext_noop("Grocery"),
+    "DRUG GM": gettext_noop("Health & Home"),
+    "PRODUCE": gettext_noop("Fruit & Vegetables"),
+    "COSMETICS": gettext_noop("Beauty"),
+    "NUTRITION": gettext_noop("Natural & Organic"),
+    "MEAT": gettext_noop("Meat"),
+    "MEAT-PCKGD": gettext_noop("Packaged Meat"),
+    "DELI": gettext_noop("Deli"),
+    "PASTRY": gettext_noop("Bakery"),
+    "FLORAL": gettext_noop("Flowers"),
+    "SEAFOOD-PCKGD": gettext_noop("Packaged Seafood"),
+    "SEAFOOD": gettext_noop("Seafood Counter"),
+    "SPIRITS": gettext_noop("Spirits"),
+    "GARDEN CENTER": gettext_noop("Garden"),
+    "SALAD BAR": gettext_noop("Salad Bar"),
+    "CHEF SHOPPE": gettext_noop("Fruit & Vegetables"),
+    "TRAVEL & LEISURE": gettext_noop("Fruit & Vegetables"),
+    "FROZEN GROCERY": gettext_noop("Fruit & Vegetables"),
+    "TOYS": gettext_noop("Health & Home"),
+    "HOUSEWARES": gettext_noop("Health & Home"),
+    "POSTAL CENTER": gettext_noop("Health & Home"),
 }
 # Sold at the till, but nothing that a web shop can put into a parcel.
 UNLISTED = {
-    "FUEL": N_("Fuel"),
-    "COUPON": N_("Coupons"),
-    "MISCELLANEOUS": N_("Till Sundries"),
-    "RESTAURANT": N_("Coffee Shop"),
-    "PHOTO & VIDEO": N_("Photo & Video"),
-    "CNTRL/STORE SUP": N_("Store Supplies"),
-    "AUTOMOTIVE": N_("Till Sundries"),
-    "CHARITABLE CONT": N_("Donations"),
-    "ELECT &PLUMBING": N_("Donations"),
-    "PROD-WHS SALES": N_("Store Supplies"),
-    "GM MERCH EXP": N_("Store Supplies"),
+    "FUEL": gettext_noop("Fuel"),
+    "COUPON": gettext_noop("Coupons"),
+    "MISCELLANEOUS": gettext_noop("Till Sundries"),
+    "RESTAURANT": gettext_noop("Coffee Shop"),
+    "PHOTO & VIDEO": gettext_noop("Photo & Video"),
+    "CNTRL/STORE SUP": gettext_noop("Store Supplies"),
+    "AUTOMOTIVE": gettext_noop("Till Sundries"),
+    "CHARITABLE CONT": gettext_noop("Donations"),
+    "ELECT &PLUMBING": gettext_noop("Donations"),
+    "PROD-WHS SALES": gettext_noop("Store Supplies"),
+    "GM MERCH EXP": gettext_noop("Store Supplies"),
 }
-UNKNOWN = N_("Not in the Catalogue")
+UNKNOWN = gettext_noop("Not in the Catalogue")
 # Inside listed departments: vouchers, services, deposits, supplies; and tobacco, not sold online.
 NOT_SOLD_CATEGORIES = frozenset({
     "COUPON", "COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "TICKETS", "PREPAID WIRELESS&ACCESSORIES",
