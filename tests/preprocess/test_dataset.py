@@ -1,0 +1,176 @@
+"""Datasets from files: which rows count, what is numbered how, what is refused; no test shopper leaks."""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from metarec_plugin.exceptions import InvalidData
+from metarec_plugin.preprocess.dataset import Dataset, dataset_from_file
+from metarec_plugin.preprocess.files import read_events, read_products
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def writer(rows: list[dict[str, object]], **schema: pl.DataType) -> Path:
+        path = tmp_path / "events.parquet"
+        pl.DataFrame(rows, schema_overrides=schema).write_parquet(path)
+        return path
+
+    return writer
+
+
+def shop(n: int = 60, products: int = 12, seed: int = 0) -> list[dict[str, object]]:
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "user_id": f"u{u:03d}",
+            "product_id": f"p{p}",
+            "timestamp": datetime(2024, 1, 1 + place),
+            "kind": "purchase",
+        }
+        for u in range(n)
+        for place, p in enumerate(rng.permutation(products)[:8])
+    ]
+
+
+def test_rows_count_by_kind_value_quantity_and_price(write):
+    base = {"user_id": "u", "kind": "purchase", "value": 5.0, "quantity": 1.0, "price": 1.0}
+    rows = [
+        {**base, "product_id": "good"},
+        {**base, "product_id": "kind", "kind": "view"},
+        {**base, "product_id": "value", "value": 3.0},
+        {**base, "product_id": "quantity", "quantity": 0.0},
+        {**base, "product_id": "price", "price": -1.0},
+        {**base, "product_id": "unpriced", "price": None},
+        {**base, "product_id": None},
+        {**base, "product_id": "nobody", "user_id": None},
+    ]
+    assert read_events(write(rows), ["purchase"], 4)["product"].to_list() == ["good", "unpriced"]
+
+
+def test_products_come_once_in_time_order_and_file_order_among_equals(write):
+    rows = [
+        {"user_id": "u", "product_id": p, "timestamp": datetime(2024, 1, day)}
+        for p, day in (("c", 2), ("a", 2), ("b", 1), ("c", 1), ("a", 3))
+    ]
+    assert read_events(write(rows))["product"].to_list() == ["b", "c", "a"]
+
+
+def test_without_timestamps_the_order_of_the_file_stands(write):
+    rows = [{"user_id": "u", "product_id": p, "timestamp": None} for p in "cabca"]
+    assert read_events(write(rows, timestamp=pl.Datetime("us")))["product"].to_list() == ["c", "a", "b"]
+
+
+def test_integer_keys_become_text(write):
+    assert read_events(write([{"user_id": 1, "product_id": 20}])).row(0)[:2] == ("1", "20")
+
+
+def test_the_catalogue_is_what_five_training_shoppers_have(write):
+    rows = shop()
+    for buyers, product in ((4, "rare"), (5, "enough")):
+        dataset = dataset_from_file(write(rows))
+        rows += [{**rows[0], "user_id": u, "product_id": product} for u in dataset.train.subjects[:buyers]]
+    keys = dataset_from_file(write(rows)).product_keys.tolist()
+    assert "enough" in keys
+    assert "rare" not in keys
+    assert keys == sorted(keys)
+
+
+def test_no_test_shopper_is_in_what_training_reads(write):
+    rows = shop()
+    before = dataset_from_file(write(rows))
+    # Whatever held-out shoppers do, nothing that training reads may change.
+    held_out = set(before.test.subjects) | set(before.validation.subjects)
+    kept = [row for row in rows if row["user_id"] not in held_out]
+    noise = [{**row, "product_id": "p0"} for row in rows if row["user_id"] in held_out]
+    after = dataset_from_file(write(kept + noise))
+    assert not held_out & set(before.train.subjects)
+    assert after.product_keys.tolist() == before.product_keys.tolist()
+    assert after.train.products.tolist() == before.train.products.tolist()
+    assert after.log_prior.tolist() == before.log_prior.tolist()
+    assert after.early_popularity.tolist() == before.early_popularity.tolist()
+
+
+def test_the_three_sides_are_disjoint(write):
+    dataset = dataset_from_file(write(shop()))
+    everybody = [*dataset.train.subjects, *dataset.validation.subjects, *dataset.test.subjects]
+    assert len(everybody) == len(set(everybody)) == 60
+
+
+def test_times_are_epoch_seconds_beside_the_products(write):
+    dataset = dataset_from_file(write(shop()))
+    assert dataset.train.at is not None
+    first_day = datetime(2024, 1, 1).timestamp() - datetime(1970, 1, 1).timestamp()
+    assert dataset.train.at[dataset.train.indptr[0]] == first_day
+    untimed = [{name: row[name] for name in ("user_id", "product_id")} for row in shop()]
+    assert dataset_from_file(write(untimed)).train.at is None
+
+
+def test_equal_data_has_equal_hashes_and_a_swapped_pair_another(write):
+    rows = shop()
+    first = dataset_from_file(write(rows)).hash
+    assert dataset_from_file(write(rows)).hash == first
+    rows[0]["timestamp"], rows[1]["timestamp"] = rows[1]["timestamp"], rows[0]["timestamp"]
+    assert dataset_from_file(write(rows)).hash != first
+    assert dataset_from_file(write(shop()), seed=1).hash != first
+
+
+def test_the_hash_is_the_same_on_every_machine(write):
+    assert dataset_from_file(write(shop(n=30))).hash == "43d8fe779cd24d52cca11f5053208dd9"
+
+
+def test_the_prior_is_made_of_first_steps():
+    from tests.evaluate.shoppers import histories
+
+    train = histories([list(range(40)), [39]])
+    dataset = Dataset(np.array([f"p{i}" for i in range(40)]), train, train, train)
+    prior = np.exp(dataset.log_prior)
+    assert prior.sum() == pytest.approx(1.0, abs=1e-5)
+    assert prior[29] / prior[30] == pytest.approx(
+        1.5 / 0.5, rel=1e-5
+    )  # the 31st product of a history is late
+    assert prior[39] == pytest.approx(prior[0], rel=1e-5)
+
+
+def test_selecting_shoppers_keeps_their_products_and_times():
+    from tests.evaluate.shoppers import histories
+
+    chosen = histories([[1, 2], [], [3], [4, 5, 6]], at=[[1, 2], [], [3], [4, 5, 6]]).select(np.array([3, 0]))
+    assert [history.tolist() for history in chosen] == [[4, 5, 6], [1, 2]]
+    assert chosen.at.tolist() == [4, 5, 6, 1, 2]
+    assert chosen.matrix(7).sum() == 5
+
+
+@pytest.mark.parametrize("rows", [[{"user_id": "u", "product_id": "p"}], shop(n=4)])
+def test_too_little_to_learn_from_is_said(write, rows):
+    with pytest.raises(InvalidData, match="No product has 5 training shoppers"):
+        dataset_from_file(write(rows))
+
+
+def test_an_empty_file_is_said(write):
+    empty = pl.DataFrame(schema={"user_id": pl.String, "product_id": pl.String})
+    path = write([{"user_id": "u", "product_id": "p"}])
+    empty.write_parquet(path)
+    with pytest.raises(InvalidData, match="found 0 events"):
+        dataset_from_file(path)
+
+
+def test_missing_columns_are_named(write):
+    with pytest.raises(InvalidData, match="user_id and product_id; it has user, product"):
+        read_events(write([{"user": "u", "product": "p"}]))
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path):
+    path = tmp_path / "events.parquet"
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(InvalidData, match="cannot be read"):
+        read_events(path)
+
+
+def test_products_that_are_none_are_not_recommendable(tmp_path: Path):
+    path = tmp_path / "products.csv"
+    path.write_text("product_id,is_non_product\nA,false\nPOST,true\nB,\n")
+    assert read_products(path).recommendable == ["A", "B"]
