@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 import polars as pl
 from django.utils.text import slugify
@@ -40,7 +41,12 @@ class Entry:
 
     @property
     def category_key(self) -> tuple[str, str]:
-        return slugify(self.department), slugify(self.category)
+        return slug(self.department), slug(self.category)
+
+
+@cache
+def slug(name: str) -> str:
+    return slugify(name)
 
 
 def product_key(source_id: int) -> uuid.UUID:
@@ -53,7 +59,7 @@ def entries(source: Source, shift: timedelta) -> list[Entry]:
     makers = {
         maker: rank for rank, maker in enumerate(source.products["manufacturer_id"].unique().sort().to_list())
     }
-    found = [_known(row, makers, opening + shift, shift) for row in _priced(source.products)]  # type: ignore[operator]
+    found = [_known(row, makers, opening + shift, shift) for row in _priced(source.products)]  # type: ignore[operator, arg-type]
     found += [_unknown(row, shift) for row in source.unknown.iter_rows(named=True)]
     # A category takes its first product's picture, whatever the others' would be.
     pictures: dict[tuple[str, str], str] = {}

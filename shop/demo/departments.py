@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from django.utils.translation import gettext_noop
 
@@ -76,6 +77,7 @@ class Shelf:
     is_sold: bool  # may one of its products be offered at all
 
 
+@cache
 def shelf(department: str | None, category: str | None, product_type: str | None) -> Shelf:
     """Where a source product belongs; without a known department it belongs nowhere and is not sold."""
     if department in LISTED:
@@ -176,6 +178,7 @@ SHOP_PICTURES = {
 SHOP_PICTURES["Health & Home"] = "soap"
 
 
+@cache
 def picture(department: str | None, category: str | None) -> str:
     """The file name, without its ending, of a category's drawing in static/shop/tiles."""
     found = set(re.findall("[A-Z]+", category or ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from shop.demo.words import (
     BARE_TYPES,
@@ -45,6 +46,7 @@ def tidy(text: str) -> str:
     return re.sub(r"\s+", " ", " ".join(titled)).strip(" -/&,").replace(" / ", "/")
 
 
+@cache
 def type_name(product_type: str, category: str) -> str:
     """What a thing is called: its type, with the category's noun where the type alone says nothing."""
     return _worded(product_type, category).removeprefix("Other ")
@@ -68,6 +70,7 @@ def _worded(product_type: str, category: str) -> str:
     return tidy(product_type) or tidy(category)
 
 
+@cache
 def category_name(category: str) -> str:
     """ "BAKED BREAD/BUNS/ROLLS" -> "Baked Bread, Buns & Rolls"."""
     if category in CATEGORIES:
@@ -76,6 +79,7 @@ def category_name(category: str) -> str:
     return f"{', '.join(parts[:-1])} & {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
+@cache
 def size_name(package_size: str | None) -> str:
     """ "12 PK/12 OZ" -> "12 × 12 oz"; empty where the source holds a code and no size."""
     text = " ".join((package_size or "").upper().split())

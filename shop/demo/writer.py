@@ -22,7 +22,7 @@ def insert(
     if write is None:
         raise CommandError(f"load_demo writes SQLite and PostgreSQL; the database is {connection.vendor}.")
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(model._meta.get_field(name).column) for name in fields)  # type: ignore[union-attr]
+    columns = ", ".join(quote(model._meta.get_field(name).column) for name in fields)  # type: ignore[union-attr, arg-type]
     remaining = iter(rows)
     while chunk := list(islice(remaining, CHUNK)):
         with transaction.atomic(), connection.cursor() as cursor:

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 from django.core.cache import cache
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.text import slugify
 from tqdm import tqdm
 
 from shop.demo import catalogue, people, source, writer
@@ -68,7 +67,9 @@ class Command(BaseCommand):
         return source.whole_weeks(read.last_sale, datetime.now(UTC).replace(tzinfo=None))
 
     def _load_products(self, entries: list[catalogue.Entry]) -> None:
-        departments = {slugify(entry.department): (entry.department, entry.is_listed) for entry in entries}
+        departments = {
+            catalogue.slug(entry.department): (entry.department, entry.is_listed) for entry in entries
+        }
         for slug, (name, listed) in departments.items():
             Department.objects.get_or_create(
                 slug=slug,
