@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
@@ -39,7 +40,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Listing:
-    page: Page[Product]
+    page: Page[Any]  # of keys
+    products: list[Product]  # those of this page
     sort: str
     sorts: list[tuple[str, str]]
     prices: list[Choice]
@@ -67,14 +69,18 @@ def listing(products: ProductQuerySet, parameters: QueryDict) -> Listing:
     if chosen["own"]:
         products = products.filter(is_own_brand=True)
     sort = chosen["sort"] or "best"
-    ordered = products.order_by(*SORTS[sort][1]).select_related("category__department")
+    # Sorting the keys of a big department is quick; sorting its whole rows is not.
+    keys = products.order_by(*SORTS[sort][1]).values_list("pk", flat=True)
+    page = Paginator(keys, PAGE_SIZE).get_page(parameters.get("page"))
+    found = Product.objects.select_related("category__department").in_bulk(list(page.object_list))
 
     def link(**changes: str) -> str:
         kept = {name: value for name, value in {**chosen, **changes}.items() if value}
         return "?" + urlencode(kept)
 
     return Listing(
-        page=Paginator(ordered, PAGE_SIZE).get_page(parameters.get("page")),
+        page=page,
+        products=[found[key] for key in page.object_list if key in found],
         sort=sort,
         sorts=[(value, str(label)) for value, (label, _order) in SORTS.items()],
         prices=[

@@ -94,8 +94,8 @@ class Product(models.Model):
     class Meta:
         ordering = ["name"]
         indexes = [
-            # The listing of a category, best sellers first, read off the index.
-            models.Index(fields=["category", "is_active", "-sold"], name="shop_product_listing"),
+            # With the key in it, the order of a shelf is read off the index alone.
+            models.Index(fields=["category", "is_active", "-sold", "id"], name="shop_product_listing"),
             models.Index(fields=["-created_at"], name="shop_product_newest"),
         ]
 

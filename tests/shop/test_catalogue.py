@@ -14,7 +14,7 @@ PAGES = (
 
 
 def names(response) -> list[str]:
-    return [product.name for product in response.context["listing"].page]
+    return [product.name for product in response.context["listing"].products]
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -116,11 +116,13 @@ def test_a_chinese_visitor_reads_chinese(client, small):
 @pytest.mark.parametrize(
     ("address", "queries"),
     [
-        # home: departments in the menu, then what the list asks (current version, candidates, products)
         ("/departments/", 1),
-        ("/department/dairy/", 5),  # menu, department, categories with counts, number and page of products
-        ("/department/dairy/milk/", 4),
-        ("/search/?q=milk", 3),
+        (
+            "/department/dairy/",
+            6,
+        ),  # menu, department, categories, number of products, keys of a page, products
+        ("/department/dairy/milk/", 5),
+        ("/search/?q=milk", 4),
         ("/privacy/", 1),
     ],
 )
