@@ -1,10 +1,11 @@
-"""The learners by name, behind one call."""
+"""The learners by name: one call that trains any of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,89 +21,89 @@ from metarec_plugin.train.sampling import EpisodeSampler
 from metarec_plugin.train.trainer import Trainer, TrainerConfig, Validate
 
 VALIDATION_KS = (1, 2, 3, 5, 10)
+VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What a learner is trained with."""
+
+    dataset: Dataset
+    seed: int
+    device: str
+    budget_seconds: float
+    validate: Validate
+    progress: Progress
+    checkpoint_dir: Path | None
 
 
 def fit(
     name: str,
     dataset: Dataset,
     *,
-    seed: int,
+    seed: int = 0,
     device: str = "auto",
     budget_seconds: float = 60.0,
     validate: Validate | None = None,
     progress: Progress = silent,
     checkpoint_dir: Path | None = None,
 ) -> Fitted:
-    """Meta-train the named learner. Raises ConfigurationError on an unknown name, InvalidData on too little data.
+    """Train the learner on the dataset's training shoppers and return the arrays of its bundle.
 
-    validate: scorer -> figure, higher is better; by default mean NDCG@20 over k = 1, 2, 3, 5, 10 on validation
-    shoppers. checkpoint_dir: where a gradient learner leaves its state and goes on from it.
+    validate: the quality of a scorer of raw scores, higher is better; by default the mean NDCG@20 of a sample
+    of validation shoppers over k = 1, 2, 3, 5, 10. budget_seconds bounds what is trained by steps.
+    Raises ConfigurationError for an unknown learner or device, InvalidData if there is nothing to learn from.
     """
     if name not in LEARNERS:
-        raise ConfigurationError(f"A learner is {', '.join(sorted(LEARNERS))}; found {name!r} (METAREC['LEARNERS']).")
-    return LEARNERS[name](
-        dataset, seed, device, budget_seconds, validate or validation_ndcg(dataset), progress, checkpoint_dir
+        raise ConfigurationError(f"A learner is one of {', '.join(LEARNERS)}; found {name!r}.")
+    chosen = validate or validation_quality(dataset)
+    return LEARNERS[name](Request(dataset, seed, device, budget_seconds, chosen, progress, checkpoint_dir))
+
+
+def validation_quality(dataset: Dataset) -> Validate:
+    """Return the mean NDCG@20 of a scorer over the headline k, on at most 400 validation shoppers.
+
+    A catalogue without validation shoppers gives 0 to all, so that the first weights of equals are kept.
+    """
+    histories = dataset.validation
+    if len(histories) > VALIDATION_SHOPPERS:
+        histories = histories.select(np.linspace(0, len(histories) - 1, VALIDATION_SHOPPERS).astype(int))
+
+    def quality(scorer: Scorer) -> float:
+        found = [evaluate(scorer, histories, k, dataset.n_products, adapts=False).mean for k in VALIDATION_KS]
+        return float(np.nanmean(found)) if not np.isnan(found).all() else 0.0
+
+    return quality
+
+
+def _closed_form(request: Request) -> Fitted:
+    return fit_closed_form(
+        request.dataset, rng=np.random.default_rng(request.seed), progress=request.progress
     )
 
 
-def validation_ndcg(dataset: Dataset) -> Validate:
-    """Return scorer -> mean NDCG@20 on validation shoppers, over the k at which there are any."""
-
-    def validate(scorer: Scorer) -> float:
-        means = [
-            evaluate(scorer, dataset.validation, k, dataset.n_products, adapts=False).mean for k in VALIDATION_KS
-        ]
-        measured = [mean for mean in means if not np.isnan(mean)]
-        return float(np.mean(measured)) if measured else 0.0
-
-    return validate
-
-
-def _closed_form(
-    dataset: Dataset,
-    seed: int,
-    device: str,
-    budget_seconds: float,
-    validate: Validate,
-    progress: Progress,
-    checkpoint_dir: Path | None,
-) -> Fitted:
-    return fit_closed_form(dataset, rng=np.random.default_rng(seed), progress=progress)
-
-
-def _maml(
-    dataset: Dataset,
-    seed: int,
-    device: str,
-    budget_seconds: float,
-    validate: Validate,
-    progress: Progress,
-    checkpoint_dir: Path | None,
-) -> Fitted:
-    config, rng = MamlConfig(), np.random.default_rng(seed)
-    sampler = EpisodeSampler(dataset.train, rng)
-    progress(0.0, "first vectors")
-    learner = Maml(config, first_vectors(dataset, config.dimensions, seed), dataset.log_prior)
-    learner.to(resolve_device(device))
-    trainer = Trainer(
+def _maml(request: Request) -> Fitted:
+    dataset, config = request.dataset, MamlConfig()
+    rng = np.random.default_rng(request.seed)
+    request.progress(0.0, "first vectors")
+    vectors = first_vectors(dataset, config.dimensions, request.seed)
+    learner = Maml(config, vectors, dataset.log_prior).to(resolve_device(request.device))
+    outcome = Trainer(
         learner,
-        sampler,
+        EpisodeSampler(dataset.train, rng),
         rng,
-        validate,
-        replace(TrainerConfig(), batch=config.batch),
-        progress=progress,
-        checkpoint=checkpoint_dir / "maml.pt" if checkpoint_dir else None,
-    )
-    outcome = trainer.run(budget_seconds)
-    report = {
+        request.validate,
+        TrainerConfig(batch=config.batch),
+        progress=request.progress,
+        checkpoint=request.checkpoint_dir and request.checkpoint_dir / "checkpoint.pt",
+    ).run(request.budget_seconds)
+    report: dict[str, Any] = {
+        "config": asdict(config),
+        **asdict(outcome),
+        "cut_by_budget": outcome.stopped_by == "budget",
         "note": outcome.note,
-        "steps": outcome.steps,
-        "seconds": outcome.seconds,
-        "stopped_by": outcome.stopped_by,
-        "validation_ndcg20": outcome.best,
-        "curve": [[step, score] for step, _, score in outcome.curve],
     }
     return Fitted("maml", "gradient", learner.arrays(), report)
 
 
-LEARNERS: dict[str, Callable[..., Fitted]] = {"closed_form": _closed_form, "maml": _maml}
+LEARNERS: Mapping[str, Callable[[Request], Fitted]] = {"closed_form": _closed_form, "maml": _maml}
