@@ -63,7 +63,8 @@ def evaluate_dataset(
             settings = {k: str(baseline.settings[k]) for k in ks if k in baseline.settings}
             scorer, adapts = baseline, baseline.adapts
         else:
-            candidate = _trained(dataset, name, ks, seed, budget_seconds, device)
+            within = _part(progress, name, place / len(learners), 0.8 / len(learners))
+            candidate = _trained(dataset, name, ks, seed, budget_seconds, device, within)
             trained[name] = time.perf_counter() - started
             said[name] = dict(candidate.report)
             settings, scorer, adapts = {}, candidate.scorer(), True
@@ -103,11 +104,22 @@ def _measured(
     return [Row.of(name, result, settings.get(result.k, ""), seed) for result in results if len(result)]
 
 
+def _part(progress: Progress, name: str, start: float, share: float) -> Progress:
+    """Return the progress of one learner as a part of the whole."""
+    return lambda fraction, message: progress(start + share * fraction, f"{name}: {message}")
+
+
 def _trained(
-    dataset: Dataset, name: str, ks: Sequence[int], seed: int, budget_seconds: float | None, device: str
+    dataset: Dataset,
+    name: str,
+    ks: Sequence[int],
+    seed: int,
+    budget_seconds: float | None,
+    device: str,
+    progress: Progress,
 ) -> Candidate:
     from metarec_plugin.train import fit  # torch takes a second to import, and baselines need none
 
     budget = get_config().train_seconds if budget_seconds is None else budget_seconds
-    fitted = fit(name, dataset, seed=seed, device=device, budget_seconds=budget)
+    fitted = fit(name, dataset, seed=seed, device=device, budget_seconds=budget, progress=progress)
     return make_candidate(dataset, name, fitted.kind, fitted.arrays, report=fitted.report, ks=ks)
