@@ -49,7 +49,8 @@ def tidy(text: str) -> str:
 @cache
 def type_name(product_type: str, category: str) -> str:
     """What a thing is called: its type, with the category's noun where the type alone says nothing."""
-    return _worded(product_type, category).removeprefix("Other ")
+    name = _worded(product_type, category).removeprefix("Other ").lstrip("- ")
+    return name[:1].upper() + name[1:]
 
 
 def _worded(product_type: str, category: str) -> str:
