@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from shop.models import Product, ProductQuerySet
 
-PAGE_SIZE = 24
+PAGE_SIZE = 30  # fills rows of two, three and five
 SORTS = {
     "best": (_("Best selling"), ("-sold", "pk")),
     "price": (_("Price, low to high"), ("price", "pk")),
