@@ -55,7 +55,7 @@ class Outcome:
     best: float
     best_step: int
     stopped_by: str  # budget, patience or steps
-    curve: tuple[tuple[int, float, float], ...]  # step, mean training loss since the last, validation score
+    curve: tuple[tuple[int, float | None, float], ...]  # step, mean loss since the point before, validation score
 
     @property
     def note(self) -> str:
@@ -91,7 +91,7 @@ class Trainer:
         self._mean = _copy(learner.state_dict())
         self._best_state = _copy(learner.state_dict())
         self._best, self._best_step, self._step, self._spent = -np.inf, 0, 0, 0.0
-        self._curve: list[tuple[int, float, float]] = []
+        self._curve: list[tuple[int, float | None, float]] = []
 
     def run(self, budget_seconds: float) -> Outcome:
         """Train until patience, steps or the budget end; at least one step. Goes on from a checkpoint if there is one.
@@ -101,7 +101,7 @@ class Trainer:
         self._restore()
         began = time.monotonic() - self._spent
         if not self._curve:
-            self._look(np.nan)
+            self._look(None)
         stopped_by, losses = "steps", []
         while self._step < self._config.max_steps:
             losses.append(self._advance())
@@ -136,7 +136,7 @@ class Trainer:
                 self._mean[name].lerp_(value, 1 - keep)
         return float(loss.detach())
 
-    def _look(self, loss: float) -> None:
+    def _look(self, loss: float | None) -> None:
         """Validate the running mean of the weights, and keep it if it is the best so far."""
         current = _copy(self._learner.state_dict())
         self._learner.load_state_dict(self._mean)

@@ -1,0 +1,87 @@
+"""Adapt many subjects at once in a worker: torch, vectorised over subjects, on the GPU where there is one.
+
+The twin of online.py: the same arrays, the same formulas, the same numbers (a test holds the two to 1e-5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from metarec_plugin.publish.layout import check_arrays
+from metarec_plugin.train.device import resolve_device
+from metarec_plugin.train.inner import Params, adapt, raw_scores
+
+Tensors = Mapping[str, Tensor]
+
+
+@torch.no_grad()
+def scores(
+    kind: str, arrays: Mapping[str, np.ndarray], supports: Sequence[np.ndarray], device: str = "auto"
+) -> np.ndarray:
+    """Return (B, N) float32 calibrated log probabilities, one row a support of catalogue indices.
+
+    An empty support gets the prior. Raises BundleError if the arrays do not fit their kind.
+    """
+    check_arrays(kind, arrays)
+    on = resolve_device(device)
+    tensors = {
+        # A copy: the arrays of a bundle are mapped read-only, which torch has no word for.
+        name: torch.from_numpy(np.array(array)).to(on)
+        for name, array in arrays.items()
+        if array.dtype.kind != "S"
+    }
+    out = tensors["log_prior"].repeat(len(supports), 1)
+    rows = [row for row, support in enumerate(supports) if len(support)]
+    if kind != "popularity" and rows:
+        padded = _padded([supports[row] for row in rows]).to(on)
+        raw = _linear(tensors, padded) if kind == "linear" else _gradient(tensors, padded)
+        out[rows] = _calibrated(tensors, raw, (padded >= 0).sum(dim=1))
+    return out.cpu().numpy()
+
+
+def _padded(supports: Sequence[np.ndarray]) -> Tensor:
+    """(B, k) of the longest k, shorter supports filled up with -1."""
+    padded = np.full((len(supports), max(map(len, supports))), -1, dtype=np.int64)
+    for row, support in enumerate(supports):
+        padded[row, : len(support)] = support
+    return torch.from_numpy(padded)
+
+
+def _linear(tensors: Tensors, supports: Tensor) -> Tensor:
+    """raw(S) = offset + |S|^-power * the sum of the support's rows."""
+
+    def summed(support: Tensor) -> Tensor:
+        known = (support >= 0).to(torch.float64)[:, None]  # (k, 1)
+        chosen = support.clamp(min=0)
+        values = tensors["row_values"][chosen].to(torch.float64) * known  # (k, n), in double as online
+        total = torch.zeros(len(tensors["offset"]), dtype=torch.float64, device=support.device)
+        total = total.index_add(0, tensors["row_products"][chosen].flatten(), values.flatten())
+        return total * known.sum() ** -tensors["power"].to(torch.float64)
+
+    return vmap(summed)(supports).to(torch.float32) + tensors["offset"]
+
+
+def _gradient(tensors: Tensors, supports: Tensor) -> Tensor:
+    """raw(S) = V u + bias after the inner loop, whose first term the bundle brings."""
+    params = Params(tensors["vectors"], tensors["bias"], tensors["start"], tensors["step_sizes"])
+    states = vmap(adapt, in_dims=(None, None, 0))(params, tensors["start_gradient"], supports)
+    return raw_scores(params, states)
+
+
+def _calibrated(tensors: Tensors, raw: Tensor, k: Tensor) -> Tensor:
+    """log softmax(a z(raw) + b log prior); a and b are linear in log(1 + k) between the measured k."""
+    place = np.log1p(k.cpu().numpy())
+    places = np.log1p(tensors["calibration_k"].cpu().numpy().astype(np.float64))
+    scale, prior_weight = (
+        torch.from_numpy(np.interp(place, places, tensors[name].cpu().numpy())).to(raw)[:, None]  # (B, 1)
+        for name in ("calibration_scale", "calibration_prior")
+    )
+    centred = raw - raw.mean(dim=1, keepdim=True)
+    deviation = centred.square().mean(dim=1, keepdim=True).sqrt()
+    z = torch.where(deviation > 0, centred / deviation, centred)
+    return torch.log_softmax(scale * z + prior_weight * tensors["log_prior"], dim=1)
