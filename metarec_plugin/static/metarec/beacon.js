@@ -67,6 +67,7 @@ async function send(events) {
     });
     // What the server refused it will refuse again; what it could not store now it asks for later.
     if (response.status < 500 && response.status !== 429) forget(events);
+    await response.arrayBuffer(); // an answer that nobody reads keeps its connection open
   } catch {
     // Offline, or the page went away: the events wait.
   }
