@@ -123,3 +123,34 @@ def test_progress_rises_to_one():
 def test_an_unknown_learner_is_refused_before_any_work():
     with pytest.raises(InvalidData, match="there are closed_form"):
         evaluate_dataset(planted(), ("popularity", "oracle"))
+
+
+@pytest.mark.django_db
+def test_without_a_file_the_shops_own_log_is_measured():
+    from django.utils import timezone
+
+    from metarec_plugin.models import Event
+    from tests.storefronts.factories import make_product
+
+    products = [make_product() for _ in range(30)]
+    now = timezone.now()
+    Event.objects.bulk_create(
+        Event(
+            event_id=f"{u}:{i}",
+            subject=f"user:{u}",
+            kind="purchase",
+            product=str(products[(u + i) % 30].pk),
+            at=now,
+        )
+        for u in range(100)
+        for i in range(10)
+    )
+    printed = run("--learners", "popularity,item_knn", "--ks", "0,1")
+    assert "30 products" in printed
+    assert "item_knn" in printed
+
+
+@pytest.mark.django_db
+def test_an_empty_log_is_answered_in_words():
+    with pytest.raises(CommandError, match="metarec_sync"):
+        run("--learners", "popularity")
