@@ -121,13 +121,13 @@ class Report:
         for learner, curve in self.lifts.items():
             if not curve.points:
                 continue
-            lines.append([learner, *(f"t={p.lift:.1f}" for p in curve.points)])
-            lines.append(["  NDCG@20", *(f"{p.ndcg:.4f}" for p in curve.points)])
-            lines.append(["  coverage", *(f"{p.coverage:.3f}" for p in curve.points)])
-            shares = [p.department_share for p in curve.points]
+            lines.append([learner, *(f"t={p.lift:.1f}" for p in curve.tenths)])
+            lines.append(["  NDCG@20", *(f"{p.ndcg:.4f}" for p in curve.tenths)])
+            lines.append(["  coverage", *(f"{p.coverage:.3f}" for p in curve.tenths)])
+            shares = [p.department_share for p in curve.tenths]
             if None not in shares:
                 lines.append(["  department", *(f"{share:.3f}" for share in shares)])
-            lines.append([f"  chosen t={curve.chosen:.1f}"])
+            lines.append([f"  chosen t={curve.chosen:.3g}"])
         head = "Lift, on validation shoppers: score - t * log prior, mean over k = 1, 2, 3, 5, 10"
         return f"{head}\n{_aligned(lines)}" if lines else ""
 

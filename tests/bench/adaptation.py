@@ -26,7 +26,7 @@ if __name__ == "__main__":  # a test has set Django up already
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.evaluate.bootstrap import mean_interval
-from metarec_plugin.evaluate.lift import LIFTS, lift_curve
+from metarec_plugin.evaluate.lift import lift_curve
 from metarec_plugin.preprocess.dataset import build_dataset
 from metarec_plugin.preprocess.files import countable, distinct
 from metarec_plugin.preprocess.histories import Dataset
@@ -156,12 +156,12 @@ def measure(
         "common": common_share(turned, draws),
         "curve": [
             {
-                "lift": lift,
-                "ndcg": at[lift].ndcg,
-                "coverage": at[lift].coverage,
-                "rise": float(turn(model, store, draws, lift).rise.mean()),
+                "lift": point.lift,
+                "ndcg": point.ndcg,
+                "coverage": point.coverage,
+                "rise": float(turn(model, store, draws, point.lift).rise.mean()),
             }
-            for lift in LIFTS
+            for point in curve.tenths
         ],
     }
 
@@ -199,7 +199,7 @@ def main() -> None:
     ]
     for row in rows:
         print(
-            f"{row['learner']:<12} lift {row['lift']:.1f}  loss {row['loss']:.1%}  share {row['before']:.1%} -> "
+            f"{row['learner']:<12} lift {row['lift']:.3g}  loss {row['loss']:.1%}  share {row['before']:.1%} -> "
             f"{row['after']:.1%}  rise {100 * row['rise']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]  "
             f"common {row['common']:.1%}"
         )

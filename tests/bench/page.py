@@ -126,7 +126,7 @@ def _adaptation(found: Figures) -> str:
     ]
     for row in found["rows"]:
         lines.append(
-            f"| {row['learner']} | {row['lift']:.1f} | {row['loss']:.1%} | {row['before']:.1%} | {row['after']:.1%} | "
+            f"| {row['learner']} | {row['lift']:.3g} | {row['loss']:.1%} | {row['before']:.1%} | {row['after']:.1%} | "
             f"{100 * row['rise']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}] | {row['common']:.1%} |"
         )
     for row in found["rows"]:
