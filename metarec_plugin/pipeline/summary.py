@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+WIDTH = 34
 VERDICTS = {
     "passed": "PASSED",
     "failed": "HELD BACK",
@@ -16,7 +17,7 @@ VERDICTS = {
 def summary(report: Mapping[str, Any]) -> str:
     """Return the report of `train_run` in lines of at most about 100 characters."""
     versions = report["versions"]
-    lines = [*_data(report["data"]), "", *_table(versions)]
+    lines = [*_data(report["data"]), "", *_table(report)]
     for version in versions:
         if version["state"] != "baseline":
             lines += ["", *_verdict(version)]
@@ -41,18 +42,22 @@ def _data(data: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _table(versions: Sequence[Mapping[str, Any]]) -> list[str]:
-    ks = sorted({int(k) for version in versions for k in version["test"]})
+def _table(report: Mapping[str, Any]) -> list[str]:
+    rows: dict[str, Mapping[str, Any]] = {
+        f"{name}, tuned per k": figures for name, figures in report["baselines"].items()
+    }
+    rows |= {version["learner"]: version["test"] for version in report["versions"]}
+    ks = sorted({int(k) for figures in rows.values() for k in figures})
     lines = ["NDCG@20 on held-out shoppers, by number of products known of them (lift 0)"]
-    lines.append("  " + "learner".ljust(20) + "".join(f"k={k}".rjust(9) for k in ks))
-    for version in versions:
-        cells = "".join(
-            f"{version['test'][str(k)]['ndcg20']:9.4f}" if str(k) in version["test"] else "–".rjust(9)
-            for k in ks
-        )
-        lines.append("  " + version["learner"].ljust(20) + cells)
-    users = (max(v["test"].get(str(k), {}).get("users", 0) for v in versions) for k in ks)
-    lines.append("  " + "held-out shoppers".ljust(20) + "".join(f"{n:9,}" for n in users))
+    lines.append("  " + "learner".ljust(WIDTH) + "".join(f"k={k}".rjust(9) for k in ks))
+    for name, figures in rows.items():
+        cells = (f"{figures[str(k)]['ndcg20']:9.4f}" if str(k) in figures else "–".rjust(9) for k in ks)
+        lines.append("  " + name.ljust(WIDTH) + "".join(cells))
+    lines += [
+        "  " + f"{name}, tuned per k".ljust(WIDTH) + "  " + why for name, why in report["not_run"].items()
+    ]
+    users = (max(figures.get(str(k), {}).get("users", 0) for figures in rows.values()) for k in ks)
+    lines.append("  " + "held-out shoppers".ljust(WIDTH) + "".join(f"{n:9,}" for n in users))
     return lines
 
 

@@ -1,0 +1,93 @@
+"""Write a candidate's bundle, measure what it serves, and register it with the gate's verdict."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from metarec_plugin.conf import get_config
+from metarec_plugin.evaluate.episodes import KS, Scorer
+from metarec_plugin.evaluate.lift import lift_curve
+from metarec_plugin.evaluate.protocol import Result, evaluate
+from metarec_plugin.models import ModelVersion, TrainingRun
+from metarec_plugin.pipeline.candidates import Candidate
+from metarec_plugin.preprocess.histories import Dataset, Histories
+from metarec_plugin.publish import registry
+from metarec_plugin.publish.bundle import read_bundle, write_bundle
+from metarec_plugin.publish.gate import HEADLINE_KS, Verdict
+from metarec_plugin.storefront import get_storefront
+
+Measured = Mapping[int, Result]
+
+
+def publish(
+    run: TrainingRun,
+    dataset: Dataset,
+    candidate: Candidate,
+    judge: Callable[[Measured], Verdict] | None = None,
+) -> ModelVersion:
+    """Return the registered version, measured on test shoppers through the bundle as a web process reads it.
+
+    judge: the gate; a version that nobody judges is a baseline.
+    """
+    version, root = uuid.uuid4(), get_config().artifacts
+    lift = lift_curve(
+        candidate.scorer(), dataset.validation, dataset.log_prior, allowed_loss=get_config().lift_loss
+    )
+    manifest = {
+        "learner": candidate.learner,
+        "kind": candidate.kind,
+        "feature_schema": get_storefront().feature_schema(),
+        "seed": run.seed,
+        "data_hash": dataset.hash,
+        "metrics": dict(candidate.report),
+        "lifts": {"home": lift.chosen},
+    }
+    sha256 = write_bundle(root, version, manifest, candidate.arrays)
+    served = Candidate(candidate.learner, candidate.kind, read_bundle(root, version, sha256).arrays)
+    measured = measure(served.scorer(), dataset, dataset.test)
+    verdict = judge(measured) if judge else None
+    return registry.register(
+        version,
+        learner=candidate.learner,
+        sha256=sha256,
+        state=verdict.state if verdict else ModelVersion.State.BASELINE,
+        run=run,
+        verdict=verdict.as_json() if verdict else {},
+        metrics={
+            "test": figures(measured),
+            "lift": lift.as_json(),
+            "training": dict(candidate.report),
+        },
+        data_hash=dataset.hash,
+        validation_score=validation_score(served.scorer(), dataset),
+    )
+
+
+def measure(scorer: Scorer, dataset: Dataset, histories: Histories) -> dict[int, Result]:
+    return {k: evaluate(scorer, histories, k, dataset.n_products) for k in KS}
+
+
+def figures(measured: Measured) -> dict[str, dict[str, Any]]:
+    """The results as JSON, by k; without the k that no shopper reached."""
+    return {
+        str(k): {
+            "ndcg20": result.mean,
+            "se": result.standard_error,
+            "recall20": float(result.recall.mean()),
+            "coverage20": result.coverage,
+            "user_coverage": result.user_coverage,
+            "users": len(result),
+        }
+        for k, result in measured.items()
+        if len(result)
+    }
+
+
+def validation_score(scorer: Scorer, dataset: Dataset) -> float:
+    """Mean NDCG@20 over the headline k on validation shoppers; 0 where there is none to measure."""
+    means = [evaluate(scorer, dataset.validation, k, dataset.n_products).mean for k in HEADLINE_KS]
+    return float(np.nanmean(means)) if not np.isnan(means).all() else 0.0
