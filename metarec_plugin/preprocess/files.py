@@ -76,6 +76,11 @@ def read_products(path: Path | str) -> ProductFile:
     return ProductFile(rows.with_columns(pl.col("product_id").cast(pl.String)))
 
 
+def read_users(path: Path | str) -> pl.DataFrame:
+    """Read every row and column of a file of users. Raises InvalidData as `scan_events` does."""
+    return _read(Path(path), None, ("user_id",)).with_columns(pl.col("user_id").cast(pl.String))
+
+
 def _read(path: Path, columns: Sequence[str] | None, needed: Sequence[str]) -> pl.DataFrame:
     try:
         lazy = pl.scan_csv(path) if path.suffix == ".csv" else pl.scan_parquet(path)

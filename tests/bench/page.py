@@ -47,7 +47,8 @@ def _cores() -> int:
 
 def _quality(title: str, name: str, report: Figures, figures: Figures) -> str:
     rows = {(row["learner"], row["k"]): row for row in report["rows"] if row.get("ndcg20") is not None}
-    learners = list(dict.fromkeys(row["learner"] for row in report["rows"]))
+    not_run = report.get("not_run", {})
+    learners = [*dict.fromkeys(row["learner"] for row in report["rows"]), *not_run]
     ks = sorted({k for _, k in rows})
     data = report["data"]
     lines = [
@@ -59,9 +60,8 @@ def _quality(title: str, name: str, report: Figures, figures: Figures) -> str:
     ]
     for learner in learners:
         cells = [_cell(rows.get((learner, k))) for k in ks]
-        if all(cell == "–" for cell in cells):
-            reason = next((r.get("not_run") for r in report["rows"] if r["learner"] == learner), None)
-            cells = [f"not run: {reason or 'no reason given'}"] + [""] * (len(ks) - 1)
+        if learner in not_run:
+            cells = [not_run[learner]] + [""] * (len(ks) - 1)
         lines.append(f"| {learner} | " + " | ".join(cells) + " |")
     lines.append(
         "| test shoppers | "

@@ -93,6 +93,20 @@ def test_products_add_departments_and_no_candidates(events: Path, tmp_path: Path
     assert ours["rows"] == theirs["rows"]
 
 
+def test_a_file_of_users_is_counted_and_adds_no_candidates(events: Path, tmp_path: Path):
+    users, out = tmp_path / "users.parquet", tmp_path / "report.json"
+    pl.DataFrame({"user_id": ["u1", "u2", "stranger"], "region": ["north", "south", "south"]}).write_parquet(
+        users
+    )
+    arguments = ("--events", str(events), "--kinds", "purchase", "--learners", "popularity", "--ks", "1")
+    printed = run(*arguments, "--users", str(users), "--json", str(out))
+    report = json.loads(out.read_text())
+    assert report["data"]["user_features"] == {"features": ["region"], "users": 2}
+    assert "2 shoppers have features (region)" in printed
+    run(*arguments, "--json", str(out))
+    assert json.loads(out.read_text())["rows"] == report["rows"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

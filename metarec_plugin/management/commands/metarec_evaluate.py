@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from metarec_plugin.features.schema import FIRST
 from metarec_plugin.features.table import product_table, table_from_file
 from metarec_plugin.pipeline.evaluate import ALL, KS, evaluate_dataset
 from metarec_plugin.preprocess.dataset import dataset_from_file, dataset_from_log
-from metarec_plugin.preprocess.files import read_products
+from metarec_plugin.preprocess.files import read_products, read_users
 from metarec_plugin.preprocess.histories import Dataset
 
 
@@ -35,7 +36,9 @@ class Command(BaseCommand):
             "--events", type=Path, help="Parquet or CSV with user_id and product_id; default the event log"
         )
         parser.add_argument("--products", type=Path, help="features of products; adds no candidates")
-        parser.add_argument("--users", type=Path, help="features of users")
+        parser.add_argument(
+            "--users", type=Path, help="features of users; counted, no learner reads them yet"
+        )
         parser.add_argument("--clean", action="store_true", help="apply a shop's cleaning rules to the file")
         parser.add_argument("--kinds", type=_names, help="comma-separated kinds of events that count")
         parser.add_argument("--min-value", type=float, help="leave out events of a smaller value")
@@ -74,9 +77,15 @@ class Command(BaseCommand):
                     departments=_departments(dataset, options),
                     load_seconds=time.perf_counter() - started,
                 )
+                users = _user_features(dataset, options["users"])
             except MetaRecError as error:
                 raise CommandError(str(error)) from error
         self.stdout.write(report.table())
+        if users:
+            report = replace(report, data={**report.data, "user_features": users})
+            self.stdout.write(
+                f"{users['users']:,} shoppers have features ({', '.join(users['features'])}); no learner reads them yet."
+            )
         if options["json"]:
             text = json.dumps(report.as_json(), indent=1, allow_nan=False)
             options["json"].write_text(text + "\n", encoding="utf-8")
@@ -93,6 +102,19 @@ def _dataset(options: dict[str, Any]) -> Dataset:
         options["clean"],
         options["products"],
     )
+
+
+def _user_features(dataset: Dataset, path: Path | None) -> dict[str, Any] | None:
+    """What a file of users says of this dataset's shoppers, or None without one."""
+    if path is None:
+        return None
+    rows = read_users(path)
+    known = set(rows["user_id"].drop_nulls().to_list())
+    sides = (dataset.train, dataset.validation, dataset.test)
+    return {
+        "features": [name for name in rows.columns if name != "user_id"],
+        "users": sum(subject in known for side in sides for subject in side.subjects.tolist()),
+    }
 
 
 def _departments(dataset: Dataset, options: dict[str, Any]) -> np.ndarray | None:
