@@ -55,7 +55,9 @@ class Outcome:
     best: float
     best_step: int
     stopped_by: str  # budget, patience or steps
-    curve: tuple[tuple[int, float | None, float], ...]  # step, mean loss since the point before, validation score
+    curve: tuple[
+        tuple[int, float | None, float], ...
+    ]  # step, mean loss since the point before, validation score
 
     @property
     def note(self) -> str:

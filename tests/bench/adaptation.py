@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import django
 import numpy as np
 import polars as pl
-
-import django
 
 if __name__ == "__main__":  # a test has set Django up already
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")

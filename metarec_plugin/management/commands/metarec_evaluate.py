@@ -84,7 +84,8 @@ class Command(BaseCommand):
         if users:
             report = replace(report, data={**report.data, "user_features": users})
             self.stdout.write(
-                f"{users['users']:,} shoppers have features ({', '.join(users['features'])}); no learner reads them yet."
+                f"{users['users']:,} shoppers have features ({', '.join(users['features'])}); no learner reads "
+                "them yet."
             )
         if options["json"]:
             text = json.dumps(report.as_json(), indent=1, allow_nan=False)
