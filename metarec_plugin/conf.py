@@ -31,8 +31,9 @@ class PlacementConfig:
 DEFAULT_PLACEMENTS: Mapping[str, PlacementConfig] = {
     "default": PlacementConfig(),
     "home": PlacementConfig(),
-    "product": PlacementConfig(history=False),
-    "basket": PlacementConfig(history=False),
+    # One product says little of a shopper, but much of its like: without a lift everything is similar to bananas.
+    "product": PlacementConfig(lift=0.75, history=False),
+    "basket": PlacementConfig(lift=0.65, history=False),
 }
 
 

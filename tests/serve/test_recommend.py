@@ -8,12 +8,15 @@ from django.test import override_settings
 from django.utils import timezone
 
 from metarec_plugin.collect import read_slate
+from metarec_plugin.conf import DEFAULT_PLACEMENTS
 from metarec_plugin.models import Event, Impression, SubjectState
 from metarec_plugin.serve import Slate, recommend
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.signals import slate_served
 from shop.models import Product
 from tests.settings import METAREC
+
+PRODUCT_LIFT, BASKET_LIFT = (DEFAULT_PLACEMENTS[name].lift for name in ("product", "basket"))
 
 
 def keys_of(slate: Slate) -> list[str]:
@@ -67,9 +70,9 @@ def test_the_pages_products_count_and_history_does_not_where_the_placement_says_
 ):
     publish()
     slate = recommend(visit(keys[3:5]), placement="product", context=products[7])
-    assert keys_of(slate) == ranked([keys[7]], 10, 0.5)
+    assert keys_of(slate) == ranked([keys[7]], 10, PRODUCT_LIFT)
     basket = recommend(visit(keys[3:5]), placement="basket", context=products[7:9])
-    assert keys_of(basket) == ranked(keys[7:9], 10, 0.5)
+    assert keys_of(basket) == ranked(keys[7:9], 10, BASKET_LIFT)
 
 
 def test_support_context_and_exclude_are_left_out(publish, visit, products, keys):
@@ -107,7 +110,7 @@ def test_an_unknown_product_in_context_is_a_labelled_fallback(publish, visit):
 def test_an_unknown_product_beside_known_ones_is_passed_over(publish, visit, keys):
     publish()
     slate = recommend(visit(), placement="product", context=["unknown", keys[3]])
-    assert keys_of(slate) == ranked([keys[3]], 10, 0.5)
+    assert keys_of(slate) == ranked([keys[3]], 10, PRODUCT_LIFT)
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"stock": 0}])
