@@ -16,7 +16,7 @@ from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train.closed_form import fit_closed_form
 from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.fitted import Fitted, Progress, silent
-from metarec_plugin.train.maml import Maml, MamlConfig, first_vectors
+from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_vectors
 from metarec_plugin.train.sampling import EpisodeSampler
 from metarec_plugin.train.trainer import Trainer, TrainerConfig, Validate
 
@@ -88,9 +88,11 @@ def _maml(request: Request) -> Fitted:
     request.progress(0.0, "first vectors")
     vectors = first_vectors(dataset, config.dimensions, request.seed)
     learner = Maml(config, vectors, dataset.log_prior).to(resolve_device(request.device))
+    sampler = EpisodeSampler(dataset.train, rng)
+    choose_step_size(learner, [sampler.draw(config.batch) for _ in range(4)])
     outcome = Trainer(
         learner,
-        EpisodeSampler(dataset.train, rng),
+        sampler,
         rng,
         request.validate,
         TrainerConfig(batch=config.batch),
