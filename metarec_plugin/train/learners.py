@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ def _closed_form(request: Request) -> Fitted:
 
 def _maml(request: Request) -> Fitted:
     dataset, config = request.dataset, MamlConfig()
+    outer = TrainerConfig(batch=config.batch)
     rng = np.random.default_rng(request.seed)
     request.progress(0.0, "first vectors")
     vectors = first_vectors(dataset, config.dimensions, request.seed)
@@ -95,9 +97,10 @@ def _maml(request: Request) -> Fitted:
         sampler,
         rng,
         request.validate,
-        TrainerConfig(batch=config.batch),
+        outer,
         progress=request.progress,
         checkpoint=request.checkpoint_dir and request.checkpoint_dir / "checkpoint.pt",
+        identity=json.dumps([dataset.hash, request.seed, asdict(config), asdict(outer)]),
     ).run(request.budget_seconds)
     report: dict[str, Any] = {
         "config": asdict(config),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from metarec_plugin.train.sampling import Batch
 
 Progress = Callable[[float, str], None]
 Validate = Callable[[Scorer], float]
+logger = logging.getLogger(__name__)
 
 
 class Learner(Protocol):
@@ -74,7 +77,11 @@ class Outcome:
 
 
 class Trainer:
-    """Trains a learner in place and leaves it at its best validated weights."""
+    """Trains a learner in place and leaves it at its best validated weights.
+
+    identity: what the weights belong to, such as a hash of the data and the settings. A checkpoint of another
+    identity is left aside: its rows would stand for other products.
+    """
 
     def __init__(
         self,
@@ -86,9 +93,11 @@ class Trainer:
         *,
         progress: Progress = lambda fraction, message: None,
         checkpoint: Path | None = None,
+        identity: str = "",
     ) -> None:
         self._learner, self._sampler, self._rng, self._validate = learner, sampler, rng, validate
-        self._config, self._progress, self._checkpoint = config, progress, checkpoint
+        self._config, self._progress = config, progress
+        self._checkpoint, self._identity = checkpoint, identity
         self._optimizer = learner.optimizer()
         self._mean = _copy(learner.state_dict())
         self._best_state = _copy(learner.state_dict())
@@ -109,7 +118,8 @@ class Trainer:
             losses.append(self._advance())
             self._spent = time.monotonic() - began
             over = self._spent >= budget_seconds
-            if self._step % self._config.validate_every == 0 or over:
+            last = over or self._step == self._config.max_steps
+            if self._step % self._config.validate_every == 0 or last:
                 self._look(float(np.mean(losses)))
                 losses = []
                 self._save()
@@ -152,8 +162,11 @@ class Trainer:
         return next(place for place, (step, _, _) in enumerate(self._curve) if step == self._best_step)
 
     def _tell(self, budget_seconds: float) -> None:
-        fraction = max(self._spent / budget_seconds, self._step / self._config.max_steps)
-        self._progress(min(1.0, fraction), f"step {self._step}, validation NDCG@20 {self._curve[-1][2]:.4f}")
+        if self._spent < budget_seconds:
+            fraction = max(self._spent / budget_seconds, self._step / self._config.max_steps)
+        else:
+            fraction = 1.0  # also of a budget of 0
+        self._progress(fraction, f"step {self._step}, validation NDCG@20 {self._curve[-1][2]:.4f}")
 
     def _save(self) -> None:
         if self._checkpoint is None:
@@ -162,6 +175,7 @@ class Trainer:
         aside = self._checkpoint.with_suffix(".tmp")
         torch.save(
             {
+                "identity": self._identity,
                 "learner": self._learner.state_dict(),
                 "mean": self._mean,
                 "best": self._best_state,
@@ -182,10 +196,26 @@ class Trainer:
         )
         os.replace(aside, self._checkpoint)
 
+    def _read(self) -> dict[str, Any] | None:
+        """Return the checkpoint if there is one that is whole and of this identity."""
+        path = self._checkpoint
+        if path is None or not path.exists():
+            return None
+        if not _is_whole(path):
+            logger.warning("checkpoint=%s is damaged; training starts anew", path)
+            return None
+        # A GPU's checkpoint may be read where there is none.
+        device = next(iter(self._mean.values())).device
+        saved = torch.load(path, weights_only=True, map_location=device)
+        if saved.get("identity") != self._identity:
+            logger.warning("checkpoint=%s is of other data or settings; training starts anew", path)
+            return None
+        return saved
+
     def _restore(self) -> None:
-        if self._checkpoint is None or not self._checkpoint.exists():
+        saved = self._read()
+        if saved is None:
             return
-        saved = torch.load(self._checkpoint, weights_only=True)
         self._learner.load_state_dict(saved["learner"])
         self._optimizer.load_state_dict(saved["optimizer"])
         self._mean, self._best_state = saved["mean"], saved["best"]
@@ -194,6 +224,17 @@ class Trainer:
         self._step, self._spent = progress["step"], progress["spent"]
         self._curve = [tuple(point) for point in progress["curve"]]
         self._rng.bit_generator.state = progress["rng"]
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether the file is a zip, which torch writes, with all its checksums right."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError):
+        return False
 
 
 def _copy(state: dict[str, Any]) -> dict[str, Any]:
