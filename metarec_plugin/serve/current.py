@@ -68,6 +68,7 @@ class Served:
             )
             return
         version, sha256, previous, previous_sha256 = pointer
+        self._refused = {key: at for key, at in self._refused.items() if key in (version, previous)}
         if self._is_serving(version) or self._load(version, sha256):
             return
         if self._model is None and previous:
@@ -86,7 +87,7 @@ class Served:
             model = OnlineModel(bundle)
         except BundleError as error:
             self._why_not = error
-            self._refused = {version: time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds}
+            self._refused[version] = time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds
             kept = self._model.version if self._model else None
             log.error("bundle refused version=%s kept=%s reason=%s", version, kept, error)
             return False

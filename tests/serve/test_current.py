@@ -112,6 +112,23 @@ def test_a_refused_bundle_is_not_read_at_each_look(publish, monkeypatch):
     assert len(reads) == 1
 
 
+def test_two_refused_bundles_are_not_read_at_each_look_either(publish, monkeypatch):
+    from metarec_plugin.serve import current
+
+    versions = [publish(seed=1), publish(seed=2)]
+    for version in versions:
+        damage(version)
+    reads = []
+    original = current.read_bundle
+    monkeypatch.setattr(current, "read_bundle", lambda *args: reads.append(args[1]) or original(*args))
+    with override_settings(METAREC={**METAREC, "RELOAD_SECONDS": 1}):
+        for _ in range(5):
+            current._served._look_at = 0.0
+            with pytest.raises(BundleError):
+                get_model()
+    assert reads == [str(version.pk) for version in reversed(versions)]
+
+
 def test_a_bundle_made_for_other_features_is_refused(publish):
     publish(feature_schema=[{"of": "products", "name": "colour", "kind": "category"}])
     with pytest.raises(BundleError, match="colour"):
