@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.baselines import tune
 from metarec_plugin.evaluate.item_knn import item_knn_arrays
+from metarec_plugin.exceptions import ConfigurationError, InvalidData
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.publishing import Measured, figures, measure, publish
-from metarec_plugin.pipeline.runs import Progress
+from metarec_plugin.pipeline.runs import Progress, checkpoints_of
 from metarec_plugin.preprocess.clean import RuleReport
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.histories import Dataset
@@ -35,7 +36,12 @@ class Baselines:
 
 
 def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
-    """Do the work of one run and return its report (JSON). Raises InvalidData if there is nothing to learn from."""
+    """Do the work of one run and return its report (JSON).
+
+    A learner that finds too little to train on is reported and left out. Raises InvalidData if there is nothing
+    to learn from at all, ConfigurationError if the run asks for what cannot be had.
+    """
+    check_choices(run)
     progress(0.0, "reading and cleaning the event log")
     dataset, cleaning = dataset_from_log(run.seed)
     progress(0.1, "tuning the baselines")
@@ -46,6 +52,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         return judge(measured, popularity, item_knn, rng=np.random.default_rng(run.seed))
 
     progress(0.2, "writing the baselines")
+    not_run = dict(baselines.not_run)
     versions = [publish(run, dataset, candidate) for candidate in fallbacks(dataset, baselines)]
     for i, learner in enumerate(run.learners):
         start, share = 0.3 + 0.65 * i / len(run.learners), 0.65 / len(run.learners)
@@ -55,13 +62,36 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         ) -> None:
             progress(start + share * fraction, f"{name}: {message}")
 
-        candidate = fit_candidate(run, dataset, learner, within)
+        try:
+            candidate = fit_candidate(run, dataset, learner, within)
+        except InvalidData as error:
+            not_run[learner] = str(error)
+            continue
         within(0.9, "measuring against the baselines")
         versions.append(publish(run, dataset, candidate, gate))
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
     registry.promote(chosen.pk)
-    return _report(dataset, cleaning, baselines, versions, chosen)
+    return _report(dataset, cleaning, baselines, not_run, versions, chosen)
+
+
+def check_choices(run: TrainingRun) -> None:
+    """Raise ConfigurationError before any work if the run's learners, device or budget cannot be used."""
+    from metarec_plugin.train.device import resolve_device
+    from metarec_plugin.train.learners import LEARNERS
+
+    unknown = [name for name in run.learners if name not in LEARNERS]
+    if unknown or not run.learners:
+        raise ConfigurationError(
+            f"A run trains one or more of {', '.join(LEARNERS)}; found "
+            f"{', '.join(map(repr, unknown)) or 'none'} (METAREC['LEARNERS'] or --learners)."
+        )
+    if not (run.budget_seconds > 0 and math.isfinite(run.budget_seconds)):
+        raise ConfigurationError(
+            f"The time budget of a learner is a number of seconds above 0; found {run.budget_seconds:g} "
+            "(METAREC['TRAIN_SECONDS'] or --budget-seconds)."
+        )
+    resolve_device(run.device)
 
 
 def measure_baselines(dataset: Dataset) -> Baselines:
@@ -93,7 +123,7 @@ def fit_candidate(run: TrainingRun, dataset: Dataset, learner: str, progress: Pr
         device=run.device,
         budget_seconds=run.budget_seconds,
         progress=lambda fraction, message: progress(0.8 * fraction, message),
-        checkpoint_dir=get_config().artifacts / "runs" / str(run.pk) / learner,
+        checkpoint_dir=checkpoints_of(run.pk) / learner,
     )
     progress(0.85, "calibrating")
     return make_candidate(dataset, learner, fitted.kind, fitted.arrays, report=fitted.report)
@@ -110,6 +140,7 @@ def _report(
     dataset: Dataset,
     cleaning: Sequence[RuleReport],
     baselines: Baselines,
+    not_run: Mapping[str, str],
     versions: Sequence[ModelVersion],
     chosen: ModelVersion,
 ) -> dict[str, Any]:
@@ -121,10 +152,10 @@ def _report(
             "validation_users": len(dataset.validation),
             "test_users": len(dataset.test),
             **dataset.source,
-            "cleaning": [each.as_json() for each in cleaning],
+            "cleaning": [each.without_sample() for each in cleaning],
         },
         "baselines": {name: figures(measured) for name, measured in baselines.measured.items()},
-        "not_run": dict(baselines.not_run),
+        "not_run": dict(not_run),
         "versions": [
             {
                 "version": str(version.pk),

@@ -36,6 +36,10 @@ class RuleReport:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def without_sample(self) -> dict[str, Any]:
+        """What may be kept for good: rows of somebody who asks to be forgotten are not to outlive them."""
+        return {"rule": self.rule, "why": self.why, "rows": self.rows}
+
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from metarec_plugin import recommend
+from metarec_plugin import recommend, record_event
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
@@ -124,6 +124,18 @@ def test_a_second_refresh_adapts_only_who_did_something_since(planted):
 
 def test_without_a_version_there_are_no_states_to_refresh(planted):
     assert refresh() == 0
+
+
+def test_a_runs_report_counts_what_cleaning_dropped_and_names_nobody(planted):
+    record_event("user:dirty", "purchase", planted.keys[0], quantity=0)
+    _, cleaning = dataset_from_log(0)
+    assert "user:dirty" in {row["subject"] for rule in cleaning for row in rule.sample}
+    stored = train("closed_form").report["data"]["cleaning"]
+    assert [(each["rule"], each["why"], each["rows"]) for each in stored] == [
+        (rule.rule, rule.why, rule.rows) for rule in cleaning
+    ]
+    assert sum(each["rows"] for each in stored) == 1
+    assert {key for each in stored for key in each} == {"rule", "why", "rows"}
 
 
 def test_an_empty_log_fails_the_run_with_what_to_do(transactional_db):
