@@ -56,7 +56,7 @@ def recommend(
         placement=placement,
         problem=guard.problem,
     )
-    guard(partial(_report, question, slate, slate_id), None)
+    guard(partial(_report, question, history, slate, slate_id), None)
     return slate
 
 
@@ -108,11 +108,12 @@ def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel |
     filling.add_newest(reason_for(NEWEST, filling.question.placement))
 
 
-def _report(question: Question, slate: Slate, slate_id: str) -> None:
+def _report(question: Question, history: tuple[str, ...], slate: Slate, slate_id: str) -> None:
     """Store what is shown, where consent allows, and tell whoever listens."""
     subject = _subject(question)
     if question.request is not None:
-        if subject or slate.stage == ADAPTED:
+        # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
+        if subject or history:
             mark_personal(question.request)
         shown = [Shown(entry.key, entry.rank, entry.source) for entry in slate]
         log_impressions(question.request, slate_id, question.placement, shown, version=slate.model_version)

@@ -11,6 +11,7 @@ from django.utils import translation
 from django.utils.html import escape
 
 from metarec_plugin.collect import read_slate
+from metarec_plugin.collect.visitor import Visitor
 from metarec_plugin.serve import recommend
 from shop.models import Product
 from tests.settings import METAREC
@@ -202,3 +203,37 @@ def test_a_page_with_an_adapted_list_is_private(client, publish, keys, settings)
         "/metarec/beacon/", f'{{"events": [{{"kind": "view", "product": "{keys[0]}"}}]}}', "application/json"
     )
     assert "private" in client.get("/")["Cache-Control"]
+
+
+def visitor_cookie(keys: list[str]) -> str:
+    return Visitor(products=keys).dumps()
+
+
+def test_a_list_about_the_page_alone_may_be_cached_and_is_the_same_for_all(client, publish, keys):
+    publish()
+    page = f"/similar/{keys[5]}/"
+    listed = re.compile(r'data-metarec-product="([^"]+)"')
+    fresh = client.get(page)
+    client.cookies["metarec"] = visitor_cookie(keys[:2])
+    again = client.get(page)
+    assert 'data-metarec-stage="adapted"' in again.content.decode()
+    for answer in (fresh, again):
+        assert "private" not in answer.get("Cache-Control", "")
+    assert listed.findall(fresh.content.decode()) == listed.findall(again.content.decode())
+
+
+def test_under_full_consent_a_list_about_the_page_is_private_for_what_is_recorded_of_it(
+    client, publish, keys
+):
+    publish()
+    client.cookies["shop_consent"] = "full"
+    client.cookies["metarec"] = visitor_cookie([])
+    assert "private" in client.get(f"/similar/{keys[5]}/")["Cache-Control"]
+
+
+def test_a_popular_list_without_what_a_visitor_saw_is_private(client, publish, keys):
+    publish(keys=keys[1:])  # the model knows nothing of what was seen
+    client.cookies["metarec"] = visitor_cookie(keys[:1])
+    answer = client.get("/")
+    assert 'data-metarec-stage="popular"' in answer.content.decode()
+    assert "private" in answer["Cache-Control"]
