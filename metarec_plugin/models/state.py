@@ -7,7 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SubjectState(models.Model):
-    """A subject's ranking under one version, fresh while `last_event` is still the subject's newest event.
+    """A subject's ranking under one version, fresh while `last_event` is still the subject's newest event and the
+    settings are still those that it was made with.
 
     `ranking` is [[product key, score], ...], best first.
     """
@@ -15,6 +16,9 @@ class SubjectState(models.Model):
     subject = models.CharField(_("subject"), max_length=120, primary_key=True)
     version = models.UUIDField(_("version"))
     last_event = models.BigIntegerField(_("last event"))
+    # What the ranking was made with: one made under other settings is not served. Older rows match no window.
+    lift = models.FloatField(_("lift"), default=0.0)
+    window = models.PositiveIntegerField(_("support window"), default=0)
     placement = models.CharField(_("placement"), max_length=40, default="default")
     ranking = models.JSONField(_("ranking"), default=list)
     updated = models.DateTimeField(_("updated"), auto_now=True)

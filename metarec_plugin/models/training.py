@@ -26,6 +26,7 @@ class TrainingRun(models.Model):
     message = models.CharField(_("message"), max_length=200, blank=True, default="")
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     worker = models.CharField(_("worker"), max_length=120, blank=True, default="")
+    rung_at = models.DateTimeField(_("message sent at"), null=True, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     created = models.DateTimeField(_("created"), default=timezone.now)
     started = models.DateTimeField(_("started"), null=True, blank=True)

@@ -33,6 +33,7 @@ class ModelVersion(models.Model):
     validation_score = models.FloatField(_("validation score"), default=0.0)
     created = models.DateTimeField(_("created"), default=timezone.now)
     promoted_at = models.DateTimeField(_("promoted at"), null=True, blank=True)
+    pruned_at = models.DateTimeField(_("bundle deleted at"), null=True, blank=True)
     is_current = models.BooleanField(_("current"), default=False)
     previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
