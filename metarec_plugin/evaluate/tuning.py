@@ -49,9 +49,14 @@ class TunedBaseline:
         return self.scorer(episodes)
 
     def best_strength(self, ks: Sequence[int] = HEADLINE_KS) -> float:
-        """Return the one strength with the best mean validation NDCG@20 over ks, the rest free at each k."""
+        """Return the one strength with the best mean validation NDCG@20 over ks, the rest free at each k.
+
+        Without a validation shopper for any of ks it is the first of the grid.
+        """
         grids = [self.validation[k] for k in ks if self.validation.get(k)]
-        strengths = list(dict.fromkeys(s.strength for s in next(iter(self.validation.values()))))
+        if not grids:
+            return self.settings[min(self.settings)].strength or 0.0
+        strengths = list(dict.fromkeys(setting.strength for setting in grids[0]))
         means = [
             sum(max(score for s, score in grid.items() if s.strength == strength) for grid in grids)
             for strength in strengths

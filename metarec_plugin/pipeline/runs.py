@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -30,6 +32,8 @@ from metarec_plugin.signals import training_finished
 log = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
 
+RING_AGAIN = timedelta(minutes=10)  # a run that waits so long has perhaps lost its message
+
 
 def create_run(
     *,
@@ -38,10 +42,14 @@ def create_run(
     device: str | None = None,
     budget_seconds: float | None = None,
 ) -> TrainingRun:
-    """Queue a run with the configured choices, each of which may be replaced."""
+    """Queue a run with the configured choices, each of which may be replaced.
+
+    Whether they can be trained with is for the worker to say: the web process knows neither learners nor GPUs.
+    """
     config = get_config()
+    names = (name.strip() for name in learners or config.learners)
     return TrainingRun.objects.create(
-        learners=list(learners or config.learners),
+        learners=list(dict.fromkeys(name for name in names if name)),
         seed=config.seed if seed is None else seed,
         device=device or config.device,
         budget_seconds=config.train_seconds if budget_seconds is None else budget_seconds,
@@ -52,11 +60,20 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident():x}"[:120]
 
 
-def claim(run_id: int, worker: str) -> TrainingRun:
-    """Take the run for this worker. Raises RunRefused if another holds it, it ended, or its attempts are spent."""
+def checkpoints_of(run_id: int) -> Path:
+    """The folder from which a later attempt goes on."""
+    return get_config().artifacts / "runs" / str(run_id)
+
+
+def claim(run_id: int, worker: str, *, resume: bool = False) -> TrainingRun:
+    """Take the run for this worker. Raises RunRefused if another holds it, it ended, or its attempts are spent.
+
+    resume: a person asks, so a failed run is taken too and its attempts count anew.
+    """
+    if resume:
+        reopen(run_id)
     config, now = get_config(), timezone.now()
-    claimable = Q(state=TrainingRun.State.QUEUED) | Q(state=TrainingRun.State.RUNNING, lease_until__lt=now)
-    taken = TrainingRun.objects.filter(claimable, pk=run_id, attempts__lt=config.max_attempts).update(
+    taken = TrainingRun.objects.filter(_waiting(), pk=run_id, attempts__lt=config.max_attempts).update(
         state=TrainingRun.State.RUNNING,
         worker=worker,
         attempts=F("attempts") + 1,
@@ -72,6 +89,22 @@ def claim(run_id: int, worker: str) -> TrainingRun:
             f"{config.max_attempts}); only a queued run or one whose lease ran out can be claimed."
         )
     return run
+
+
+def reopen(run_id: int) -> bool:
+    """Queue a run that failed or stopped again, with all its attempts. Returns whether it can be claimed now."""
+    stopped = _waiting() | Q(state=TrainingRun.State.FAILED)
+    return bool(
+        TrainingRun.objects.filter(stopped, pk=run_id).update(
+            state=TrainingRun.State.QUEUED,
+            attempts=0,
+            worker="",
+            lease_until=None,
+            finished=None,
+            error="",
+            rung_at=timezone.now(),  # who reopens it takes it, or rings for it
+        )
+    )
 
 
 @contextmanager
@@ -103,13 +136,18 @@ def lease(run: TrainingRun) -> Iterator[threading.Event]:
 
 
 def execute(
-    run_id: int, work: Callable[[TrainingRun, Progress], dict[str, Any]], progress: Progress
+    run_id: int,
+    work: Callable[[TrainingRun, Progress], dict[str, Any]],
+    progress: Progress,
+    *,
+    resume: bool = False,
 ) -> TrainingRun:
     """Claim the run, do `work(run, progress)` under its lease, and store how it ended.
 
     Raises RunRefused if it cannot be claimed or is taken away; an error of `work` is stored, then raised.
+    Stopped from outside, the run waits again and the attempt is not counted. resume: as in `claim`.
     """
-    run = claim(run_id, worker_name())
+    run = claim(run_id, worker_name(), resume=resume)
     written = 0.0
 
     with lease(run) as lost:
@@ -128,19 +166,26 @@ def execute(
             result = work(run, report)
         except RunRefused:
             raise
+        except (KeyboardInterrupt, SystemExit):
+            _give_back(run)
+            raise
         except BaseException as error:
             _finish(
                 run, TrainingRun.State.FAILED, error="".join(traceback.format_exception_only(error)).strip()
             )
             log.exception("training failed run=%s", run_id)
             raise
-        _finish(run, TrainingRun.State.DONE, report=result, progress=1.0)
+        if _finish(run, TrainingRun.State.DONE, report=result, progress=1.0):
+            shutil.rmtree(checkpoints_of(run_id), ignore_errors=True)  # nobody goes on from here
     run.refresh_from_db()
     return run
 
 
 def sweep() -> list[int]:
-    """Put runs whose worker died back in the queue; give up those with no attempt left. Returns the queued ids."""
+    """Put runs whose worker died back in the queue; give up those with no attempt left.
+
+    Returns the queued runs to ring for: those that nobody rang for within the last ten minutes.
+    """
     config, now = get_config(), timezone.now()
     dead = TrainingRun.objects.filter(state=TrainingRun.State.RUNNING, lease_until__lt=now)
     dead.filter(attempts__gte=config.max_attempts).update(
@@ -148,14 +193,40 @@ def sweep() -> list[int]:
         finished=now,
         error=f"The worker stopped without a word on each of {config.max_attempts} attempts.",
     )
-    dead.update(state=TrainingRun.State.QUEUED, worker="", lease_until=None)
-    return list(TrainingRun.objects.filter(state=TrainingRun.State.QUEUED).values_list("pk", flat=True))
+    dead.update(state=TrainingRun.State.QUEUED, worker="", lease_until=None, rung_at=None)
+    unheard = Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN)
+    return list(
+        TrainingRun.objects.filter(unheard, state=TrainingRun.State.QUEUED).values_list("pk", flat=True)
+    )
+
+
+def note_rung(run_id: int) -> None:
+    """Remember that a message for the run is on its way."""
+    TrainingRun.objects.filter(pk=run_id).update(rung_at=timezone.now())
+
+
+def _waiting() -> Q:
+    return Q(state=TrainingRun.State.QUEUED) | Q(
+        state=TrainingRun.State.RUNNING, lease_until__lt=timezone.now()
+    )
 
 
 def _held(run: TrainingRun) -> Any:
     return TrainingRun.objects.filter(pk=run.pk, worker=run.worker, state=TrainingRun.State.RUNNING)
 
 
-def _finish(run: TrainingRun, state: str, **values: Any) -> None:
-    if _held(run).update(state=state, finished=timezone.now(), lease_until=None, **values):
+def _give_back(run: TrainingRun) -> None:
+    _held(run).update(
+        state=TrainingRun.State.QUEUED,
+        attempts=F("attempts") - 1,
+        worker="",
+        lease_until=None,
+        rung_at=timezone.now(),  # a person at a terminal has some minutes to resume it before a worker is rung for
+    )
+
+
+def _finish(run: TrainingRun, state: str, **values: Any) -> bool:
+    held = bool(_held(run).update(state=state, finished=timezone.now(), lease_until=None, **values))
+    if held:
         training_finished.send_robust(TrainingRun, run=run.pk, state=str(state))
+    return held

@@ -53,9 +53,7 @@ def _table(report: Mapping[str, Any]) -> list[str]:
     for name, figures in rows.items():
         cells = (f"{figures[str(k)]['ndcg20']:9.4f}" if str(k) in figures else "–".rjust(9) for k in ks)
         lines.append("  " + name.ljust(WIDTH) + "".join(cells))
-    lines += [
-        "  " + f"{name}, tuned per k".ljust(WIDTH) + "  " + why for name, why in report["not_run"].items()
-    ]
+    lines += ["  " + name.ljust(WIDTH) + "  " + why for name, why in report["not_run"].items()]
     users = (max(figures.get(str(k), {}).get("users", 0) for figures in rows.values()) for k in ks)
     lines.append("  " + "held-out shoppers".ljust(WIDTH) + "".join(f"{n:9,}" for n in users))
     return lines

@@ -22,6 +22,8 @@ from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.gate import PASSED, Verdict, judge
 from metarec_plugin.train import fit
+from metarec_plugin.train.device import resolve_device
+from metarec_plugin.train.learners import LEARNERS
 
 COMPARED = ("popularity", "decayed_popularity", "item_knn", "ease")
 
@@ -77,9 +79,6 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
 
 def check_choices(run: TrainingRun) -> None:
     """Raise ConfigurationError before any work if the run's learners, device or budget cannot be used."""
-    from metarec_plugin.train.device import resolve_device
-    from metarec_plugin.train.learners import LEARNERS
-
     unknown = [name for name in run.learners if name not in LEARNERS]
     if unknown or not run.learners:
         raise ConfigurationError(

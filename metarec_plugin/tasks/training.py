@@ -27,7 +27,7 @@ def train(run_id: int) -> None:
 
 @shared_task(name="metarec.recover_runs", ignore_result=True)
 def recover_runs() -> None:
-    """Enqueue every run that waits: new ones whose message was lost, and those of a worker that died."""
+    """Ring for every run that waits unheard: its message was lost, or its worker died."""
     for run_id in runs.sweep():
         enqueue(run_id)
 
@@ -35,3 +35,4 @@ def recover_runs() -> None:
 def enqueue(run_id: int) -> None:
     """Ring for a run. The queue is named here, so that a shop need not route our tasks in its settings."""
     train.apply_async((run_id,), queue=QUEUE)
+    runs.note_rung(run_id)

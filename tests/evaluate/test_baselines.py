@@ -112,6 +112,15 @@ def test_item_knn_for_a_bundle_has_one_shrinkage_for_all_k(dataset: Dataset):
     assert means[tuned.best_strength()] == max(means.values())
 
 
+def test_without_validation_shoppers_a_bundle_takes_the_first_strength(dataset: Dataset):
+    bare = Dataset(dataset.product_keys, dataset.train, histories([[1, 2]]), dataset.test)
+    assert (
+        tune("item_knn", bare, (0, 1, 2)).best_strength()
+        == tune("item_knn", bare, (1, 2)).best_strength()
+        == 0.0
+    )
+
+
 def test_ease_does_not_run_on_a_large_catalogue(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ease, "MAX_PRODUCTS", 100)
     tuned = tune("ease", dataset, KS)

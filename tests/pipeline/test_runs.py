@@ -106,6 +106,70 @@ def test_the_sweep_queues_runs_of_dead_workers_and_gives_up_after_the_last_attem
     assert states[alive.pk] == TrainingRun.State.RUNNING
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_run_stopped_from_outside_waits_again_and_keeps_its_attempts(stop):
+    run = runs.create_run()
+
+    def stopped(run, progress):
+        raise stop
+
+    for _ in range(5):
+        with pytest.raises(stop):
+            runs.execute(run.pk, stopped, quiet)
+    run.refresh_from_db()
+    assert (run.state, run.worker, run.lease_until, run.attempts) == (TrainingRun.State.QUEUED, "", None, 0)
+    assert runs.sweep() == [], "who stopped it has some minutes to resume it"
+    assert runs.execute(run.pk, lambda run, progress: {}, quiet, resume=True).state == TrainingRun.State.DONE
+
+
+def test_a_failed_run_is_taken_by_who_resumes_it_and_by_nobody_else():
+    run = runs.create_run()
+    TrainingRun.objects.filter(pk=run.pk).update(state="failed", attempts=3, error="disk full")
+    with pytest.raises(RunRefused, match="is failed"):
+        runs.execute(run.pk, lambda run, progress: {}, quiet)
+    done = runs.execute(run.pk, lambda run, progress: {}, quiet, resume=True)
+    assert (done.state, done.attempts, done.error) == (TrainingRun.State.DONE, 1, "")
+
+
+def test_a_run_that_is_done_or_worked_on_is_not_resumed():
+    held, done = runs.create_run(), runs.create_run()
+    runs.claim(held.pk, "first")
+    runs.execute(done.pk, lambda run, progress: {}, quiet)
+    for run in (held, done):
+        with pytest.raises(RunRefused):
+            runs.claim(run.pk, "second", resume=True)
+
+
+def test_a_run_rung_for_is_rung_for_again_after_ten_minutes_only():
+    run = runs.create_run()
+    assert runs.sweep() == [run.pk]
+    runs.note_rung(run.pk)
+    assert runs.sweep() == []
+    TrainingRun.objects.filter(pk=run.pk).update(rung_at=timezone.now() - timedelta(minutes=11))
+    assert runs.sweep() == [run.pk]
+
+
+def test_the_checkpoints_of_a_run_go_when_it_is_done_and_stay_when_it_fails(settings, tmp_path):
+    settings.METAREC = {**settings.METAREC, "ARTIFACTS": tmp_path}
+    run = runs.create_run()
+    checkpoint = runs.checkpoints_of(run.pk) / "maml" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"weights")
+
+    def broken(run, progress):
+        raise InvalidData("too little")
+
+    with pytest.raises(InvalidData):
+        runs.execute(run.pk, broken, quiet)
+    assert checkpoint.exists()
+    runs.execute(run.pk, lambda run, progress: {}, quiet, resume=True)
+    assert not runs.checkpoints_of(run.pk).exists()
+
+
+def test_names_of_learners_are_stripped_and_named_once():
+    assert runs.create_run(learners=("closed_form", " maml", "maml ", "")).learners == ["closed_form", "maml"]
+
+
 def test_the_end_of_a_run_is_announced():
     heard = []
 

@@ -33,6 +33,13 @@ def test_the_sweep_rings_for_each_waiting_run(sent):
     assert sorted(sent) == [("metarec.train", "metarec.gpu", [[run.pk], None]) for run in (first, second)]
 
 
+def test_the_next_sweep_does_not_ring_a_second_time(sent):
+    runs.create_run()
+    tasks.recover_runs()
+    tasks.recover_runs()
+    assert len(sent) == 1
+
+
 def test_a_message_that_comes_twice_trains_once(monkeypatch):
     worked = []
 

@@ -22,11 +22,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--budget-seconds", type=float, help="per learner; default METAREC['TRAIN_SECONDS']"
         )
-        parser.add_argument("--resume", type=int, metavar="RUN", help="go on with a run that stopped")
+        parser.add_argument(
+            "--resume", type=int, metavar="RUN", help="go on with a run that stopped or failed"
+        )
         parser.add_argument("--enqueue", action="store_true", help="leave the work to the metarec.gpu worker")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_id = options["resume"]
+        run_id, resume = options["resume"], options["resume"] is not None
         if run_id is None:
             run_id = runs.create_run(
                 learners=tuple(options["learners"].split(",")) if options["learners"] else None,
@@ -37,6 +39,8 @@ class Command(BaseCommand):
         if options["enqueue"]:
             from metarec_plugin.tasks import enqueue
 
+            if resume and not runs.reopen(run_id):
+                raise CommandError(f"Training run {run_id} does not exist, is held by a worker, or is done.")
             enqueue(run_id)
             self.stdout.write(f"Run {run_id} is queued on metarec.gpu.")
             return
@@ -52,7 +56,11 @@ class Command(BaseCommand):
                 bar.set_description_str(message, refresh=True)
 
             try:
-                run = runs.execute(run_id, train_run, progress)
+                run = runs.execute(run_id, train_run, progress, resume=resume)
             except MetaRecError as error:
                 raise CommandError(str(error)) from error
+            except KeyboardInterrupt as interrupt:
+                raise CommandError(
+                    f"Stopped. Go on with: manage.py metarec_train --resume {run_id}", returncode=130
+                ) from interrupt
         self.stdout.write(summary(run.report))
