@@ -32,14 +32,27 @@ def accept_all(page) -> None:
 
 
 def two_from_one_shelf(page) -> list[str]:
-    """Two product pages of the first department's listing."""
+    """Two product pages of one department, neither of them on the home list."""
     page.goto("/")
-    department = page.locator("a[href*='/department']").first.get_attribute("href")
-    page.goto(department)
+    shown = listed(page)
+    page.goto("/department/fruit-vegetables/")
     links = page.locator("main a[href*='/product']").evaluate_all(
         "nodes => nodes.map(node => new URL(node.href).pathname)"
     )
-    return list(dict.fromkeys(links))[:2]
+    return [path for path in dict.fromkeys(links) if path not in shown][:2]
+
+
+def key_of(path: str) -> str:
+    """The product's key in a product page's path, as the database writes it."""
+    return re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", path)[0].replace("-", "")
+
+
+def departments(shop, paths: list[str]) -> list[str]:
+    sql = (
+        "SELECT category.department_id FROM shop_product product "
+        "JOIN shop_category category ON category.id = product.category_id WHERE product.id = ?"
+    )
+    return [shop.execute(sql, key_of(path))[0][0] for path in paths]
 
 
 def register(page) -> str:
@@ -53,16 +66,21 @@ def register(page) -> str:
     return name
 
 
-def test_two_clicks_of_an_anonymous_visitor_turn_the_home_list(page):
+def test_two_clicks_of_an_anonymous_visitor_turn_the_home_list(page, shop):
+    clicked = two_from_one_shelf(page)
     page.goto("/")
     before = listed(page)
-    assert len(before) >= 8
-    for path in two_from_one_shelf(page):
+    assert page.locator("[data-metarec-placement=home]").get_attribute("data-metarec-stage") == "popular"
+    for path in clicked:
         look_at(page, path)
     page.goto("/")
     after = listed(page)
-    assert len(after) >= 8
+    assert page.locator("[data-metarec-placement=home]").get_attribute("data-metarec-stage") == "adapted"
+    assert len(after) == len(before) >= 8
+    # What was clicked was not listed, so leaving it out explains no change.
     assert len(set(after) - set(before)) >= 2, "the list is the one a newcomer sees"
+    [wanted] = set(departments(shop, clicked))
+    assert departments(shop, after).count(wanted) > departments(shop, before).count(wanted)
 
 
 def test_without_consent_the_list_stays_the_popular_one(page):
@@ -96,9 +114,7 @@ def test_a_visitors_events_follow_into_the_account(page, shop):
 def test_a_product_that_sold_out_disappears_at_once(page, shop):
     page.goto("/")
     first = listed(page)[0]
-    key = re.search(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", first)[0].replace(
-        "-", ""
-    )
+    key = key_of(first)
     [(stock,)] = shop.execute("SELECT stock FROM shop_product WHERE id = ?", key)
     shop.execute("UPDATE shop_product SET stock = 0 WHERE id = ?", key)
     try:
