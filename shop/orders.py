@@ -77,7 +77,7 @@ def _available(product: Product, quantity: int) -> bool:
 
 
 def _visitor(request: HttpRequest) -> str:
-    """Whose order this is to the recommendations. Without full consent a guest's stays nobody's."""
-    if request.user.is_authenticated or consent.level(request) == "full":
-        return subject_key(request)
-    return ""
+    """Which visitor's order this is to the recommendations: a guest's, with full consent. A member is its owner."""
+    if request.user.is_authenticated or consent.level(request) != "full":
+        return ""
+    return subject_key(request)

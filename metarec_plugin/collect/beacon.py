@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 from django.http import HttpRequest
 from django.utils import timezone
 
+from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.events import build_event, keep
 from metarec_plugin.collect.impressions import read_slate
-from metarec_plugin.collect.subjects import consent_of, subject_key
+from metarec_plugin.collect.subjects import subject_key
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidEvent, InvalidSignature
 from metarec_plugin.models import Event

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import connections, router, transaction
 from django.utils import timezone
 
+from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.events import store
 from metarec_plugin.collect.interactions import COLUMNS, Values
 from metarec_plugin.models import Event
 
 # With COLUMNS every column of the table but its own key: the database has no defaults for them.
 EXTRA = ("query", "received_at", "slate", "position", "source", "context", "reverses")
+ID: Final = 0
 AT = COLUMNS.index("at")
 
 
@@ -34,8 +36,10 @@ class EventWriter:
         return self._connection.vendor == "sqlite" and self._connection.alias == alias
 
     def write(self, chunk: Sequence[Values]) -> int:
-        """Insert the events that are not known yet; returns how many those were."""
+        """Insert the events that are neither known nor erased; returns how many those were."""
         with transaction.atomic(using=self._connection.alias), self._connection.cursor() as cursor:
+            if erased := erased_among([values[ID] for values in chunk], self._connection.alias):
+                chunk = [values for values in chunk if values[ID] not in erased]
             if self._connection.vendor == "sqlite":
                 return self._insert(cursor, chunk)
             if self._connection.vendor == "postgresql" and hasattr(cursor.cursor, "copy"):

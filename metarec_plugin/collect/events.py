@@ -15,8 +15,9 @@ from django.db import router, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.impressions import read_slate
-from metarec_plugin.collect.subjects import NOT_SUPPORT, consent_of, subject_key
+from metarec_plugin.collect.subjects import NOT_SUPPORT, subject_key
 from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event

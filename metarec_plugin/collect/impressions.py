@@ -10,7 +10,8 @@ from typing import Any
 from django.core import signing
 from django.http import HttpRequest
 
-from metarec_plugin.collect.subjects import consent_of, known_subject
+from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.subjects import known_subject
 from metarec_plugin.exceptions import InvalidSignature
 from metarec_plugin.models import Impression
 

@@ -73,9 +73,14 @@ def event_values(interactions: Interactions, row: InteractionRow) -> Values:
 
 
 def _visitor_subject(visitor: Any) -> str:
-    """What `subject_key()` gave the shop; a bare id is a visitor's."""
+    """What `subject_key()` gave the shop for a guest; a bare id is a visitor's.
+
+    A user's subject is refused: users are known by the `user` path alone, which loses them when they are deleted.
+    """
     text = str(visitor)
-    subject = text if text.startswith(("visitor:", "user:")) else f"visitor:{text}"
+    if ":" in text and not text.startswith("visitor:"):
+        raise Refused("visitor of another form than visitor:<id>")
+    subject = text if ":" in text else f"visitor:{text}"
     if len(subject) > MAX_SUBJECT:
         raise Refused(f"visitor longer than {MAX_SUBJECT} characters")
     return subject

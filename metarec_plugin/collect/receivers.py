@@ -22,6 +22,7 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_delete, post_save
 
 from metarec_plugin.collect import subjects
+from metarec_plugin.collect.erasing import erase
 from metarec_plugin.collect.interactions import event_id
 from metarec_plugin.collect.reread import reread
 from metarec_plugin.collect.watching import Watch, watches
@@ -169,4 +170,4 @@ def _logged_out(*, request: Any, **kwargs: object) -> None:
 
 
 def _user_deleted(*, instance: Model, **kwargs: object) -> None:
-    subjects.erase(subjects.user_subject(instance.pk))
+    erase(subjects.user_subject(instance.pk))

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db import router
 from django.utils import timezone
 
+from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.events import known_ids, store
 from metarec_plugin.collect.interactions import COLUMNS, Refused, event_id, event_values
 from metarec_plugin.models import Event
@@ -36,7 +37,8 @@ def reread(interactions: Interactions, path: str, keys: Collection[Any], gone: M
             log.info("row not recorded kind=%s pk=%s reason=%s", interactions.kind, row.pk, refusal)
         else:
             counted[str(values["event_id"])] = Event(**values, source=Event.Source.LIVE)
-    store(list(counted.values()))
+    erased = erased_among(counted, router.db_for_write(Event))
+    store([event for key, event in counted.items() if key not in erased])
     present = _ids(interactions, within)
     deleted = {found for key, found in gone.items() if key not in present}
     take_back((set(present.values()) - counted.keys() - refused) | deleted)

@@ -1,4 +1,4 @@
-"""Subjects: who a request speaks for, what they agreed to and did last, merging and forgetting."""
+"""Subjects: who a request speaks for, what they did last, merging at login and parting at logout."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 from django.db import DatabaseError, router, transaction
 from django.db.models import Max
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
+from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
-from metarec_plugin.conf import CONSENT_LEVELS, get_config
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.models import Event, Impression, SubjectState
 
@@ -53,30 +52,6 @@ def subject_key(request: HttpRequest) -> str:
     return visitor.subject
 
 
-def consent_of(request: HttpRequest) -> str:
-    """What this request's shopper agreed to: "none", "session" or "full". In doubt it is "none"."""
-    consent = get_config().consent
-    if isinstance(consent, str):
-        if consent in CONSENT_LEVELS:
-            return consent
-        consent = _callable(consent)
-    level = consent(request)
-    if level not in CONSENT_LEVELS:
-        log.error("consent callable returned an unknown level level=%r expected=%s", level, CONSENT_LEVELS)
-        return "none"
-    return level
-
-
-def _callable(path: str) -> Any:
-    try:
-        return import_string(path)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"METAREC['CONSENT'] = {path!r} cannot be imported: {error}. Name a level "
-            f"({', '.join(CONSENT_LEVELS)}) or a function of the request that returns one."
-        ) from error
-
-
 def support_keys(request_or_subject: HttpRequest | str, window: int) -> list[str]:
     """The subject's last `window` distinct product keys, the oldest first, in one query or none (two for
     somebody who comes back to the same few products over and over).
@@ -107,11 +82,16 @@ def _from_log(subject: str, window: int) -> list[str]:
 
 
 def merge_at_login(request: HttpRequest, user: Any) -> int:
-    """Give the visitor's events to the user and the browser a new id. Returns how many events moved."""
-    visitor = visitor_of(request)
+    """Give the visitor's events to the user and the browser a new id. Returns how many events moved.
+
+    Without consent nothing of the visitor is tied to the user; the answer takes the cookie away.
+    """
     try:
+        if consent_of(request) == "none":
+            return 0
+        visitor = visitor_of(request)
         moved = _rename(visitor.subject, user_subject(user.pk)) if visitor.returning else 0
-    except DatabaseError:
+    except (DatabaseError, ConfigurationError):
         # Nobody is locked out for this; the id stays, so that the next login merges what this one could not.
         log.exception("visitor not merged at login")
         return 0
@@ -133,12 +113,3 @@ def _rename(old: str, new: str) -> int:
         Impression.objects.filter(subject=old).update(subject=new)
         SubjectState.objects.filter(subject__in=[old, new]).delete()
     return moved
-
-
-def erase(subject: str) -> dict[str, int]:
-    """Delete everything stored of a subject, in one transaction. Returns the rows deleted by table."""
-    with transaction.atomic(using=router.db_for_write(Event)):
-        return {
-            model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
-            for model in (Event, Impression, SubjectState)
-        }

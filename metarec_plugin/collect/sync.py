@@ -23,7 +23,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class SyncCounts:
-    """What a sync did. read == new + known + the sum of `refused`, which counts rows by reason."""
+    """What a sync did. read == new + known + the sum of `refused`, which counts rows by reason.
+
+    `known` rows are in the log, or were in it and have been erased.
+    """
 
     read: int
     new: int

@@ -1,9 +1,10 @@
 """The plugin's tables. Keys of the shop are strings: nothing here refers to a shop model."""
 
+from metarec_plugin.models.erased import ErasedEvent
 from metarec_plugin.models.event import Event
 from metarec_plugin.models.impression import Impression
 from metarec_plugin.models.state import SubjectState
 from metarec_plugin.models.training import TrainingRun
 from metarec_plugin.models.version import ModelVersion
 
-__all__ = ["Event", "Impression", "ModelVersion", "SubjectState", "TrainingRun"]
+__all__ = ["ErasedEvent", "Event", "Impression", "ModelVersion", "SubjectState", "TrainingRun"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +15,10 @@ from django.test import Client
 from metarec_plugin import record_event
 from metarec_plugin.collect import consent_of, erase, support_keys
 from metarec_plugin.collect.subjects import merge_at_login
+from metarec_plugin.collect.sync import sync
 from metarec_plugin.collect.visitor import Visitor, loads
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.models import Event, Impression, SubjectState
+from metarec_plugin.models import ErasedEvent, Event, Impression, SubjectState
 from tests.collect.conftest import MakeRequest, cookie_after
 from tests.storefronts.factories import make_customer
 
@@ -155,6 +157,31 @@ def test_a_merge_that_fails_locks_nobody_out_and_is_made_up_for(
     assert merge_at_login(make_request("post", cookie=cookie), user) == 1
 
 
+@pytest.mark.parametrize("level, moved", [("none", 0), ("session", 1), ("full", 1)])
+def test_a_login_merges_what_consent_covers(level: str, moved: int, consent: Callable[[str], None]) -> None:
+    consent("full")
+    client, user = Client(), make_customer().user
+    client.get("/like/p1/")
+    before = visitor(client)
+    consent(level)
+    log_in(client, user)
+    assert Event.objects.filter(subject=f"user:{user.pk}").count() == moved
+    assert Event.objects.filter(subject=before.subject).count() == 1 - moved
+    if level == "none":
+        assert not client.cookies["metarec"].value
+        assert client.cookies["metarec"]["max-age"] == 0
+    else:
+        assert visitor(client).id != before.id
+
+
+def test_a_misconfigured_consent_locks_nobody_out(
+    settings: Any, make_request: MakeRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.METAREC = {**settings.METAREC, "CONSENT": "shop.nowhere.level"}
+    assert merge_at_login(make_request("post"), make_customer().user) == 0
+    assert "shop.nowhere.level" in caplog.text
+
+
 # Forgetting
 
 
@@ -182,5 +209,49 @@ def test_deleting_a_user_erases_them(django_capture_on_commit_callbacks: Callabl
     assert support_keys(subject, 50)
     with django_capture_on_commit_callbacks(execute=True):
         user.delete()
-    assert not Event.objects.filter(subject=subject).exists()
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("stored", ["their subject", "an id of before their login"])
+def test_a_deleted_users_orders_that_the_shop_keeps_bring_nothing_back(
+    stored: str, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    from tests.storefronts.factories import make_customer, make_order, make_product
+
+    customer, other = make_customer(), make_customer()
+    user = customer.user
+    with django_capture_on_commit_callbacks(execute=True):
+        make_order(make_product(), owner=other)
+        if stored == "their subject":
+            order = make_order(make_product(), owner=customer, visitor=f"user:{user.pk}")
+        else:
+            order = make_order(make_product(), visitor="visitor:" + "e" * 32)
+    Event.objects.filter(subject="visitor:" + "e" * 32).update(subject=f"user:{user.pk}")  # as a login does
+    assert Event.objects.filter(subject=f"user:{user.pk}").count() == 1
+    with django_capture_on_commit_callbacks(execute=True):
+        user.delete()
+    with django_capture_on_commit_callbacks(execute=True):
+        for row in (order, order.lines.get()):
+            row.refresh_from_db()
+            row.save()
+    assert sync(full=True).new == 0
+    assert set(Event.objects.values_list("subject", flat=True)) == {f"user:{other.user_id}"}
+
+
+def test_what_is_left_of_an_erased_subject_names_nobody() -> None:
+    record_event("user:1", "view", "p", event_id="view:17")
+    erase("user:1")
+    assert [re.fullmatch("[0-9a-f]{64}", mark.digest) is not None for mark in ErasedEvent.objects.all()] == [
+        True
+    ]
+
+
+def test_a_user_in_the_visitors_column_is_nobody() -> None:
+    from tests.storefronts.factories import make_order, make_product
+
+    make_order(make_product(), visitor="user:5")
+    make_order(make_product(), visitor="visitor:" + "a" * 32)
+    make_order(make_product(), visitor="b" * 32)
+    counts = sync(full=True)
+    assert (counts.new, dict(counts.refused)) == (2, {"visitor of another form than visitor:<id>": 1})
+    assert not Event.objects.filter(subject__startswith="user:").exists()

@@ -133,3 +133,24 @@ def test_an_answer_that_looked_at_nobody_varies_by_nothing(make_request: MakeReq
     write_cookie(request, response)
     assert response["Vary"] == "Cookie"
     assert not response.cookies
+
+
+@pytest.mark.parametrize("level", ["none", "session", "full"])
+def test_the_cookie_of_somebody_who_withdrew_consent_is_taken_away(
+    level: str, consent: Callable[[str], None], make_request: MakeRequest
+) -> None:
+    consent(level)
+    response = HttpResponse()
+    write_cookie(make_request("get", cookie=Visitor(id=IDENTITY).dumps()), response)  # nobody asked who it is
+    if level == "none":
+        assert response.cookies["metarec"]["max-age"] == 0
+        assert response["Vary"] == "Cookie"
+    else:
+        assert not response.cookies
+
+
+def test_without_consent_no_cookie_is_set(consent: Callable[[str], None], make_request: MakeRequest) -> None:
+    consent("none")
+    request = make_request("post")
+    visitor_of(request).add_product("p1")
+    assert cookie_after(request) is None

@@ -62,3 +62,11 @@ def test_events_do_not_need_the_middleware(settings: Any, client: Client) -> Non
 def test_asking_who_takes_no_query(client: Client, django_assert_num_queries: Callable[..., Any]) -> None:
     with django_assert_num_queries(0):
         client.get("/who/")
+
+
+def test_a_page_renders_however_wrong_the_consent_setting_is(settings: Any, client: Client) -> None:
+    client.get("/like/p1/")
+    settings.METAREC = {**settings.METAREC, "CONSENT": "shop.nowhere.level"}
+    response = client.get("/plain/")
+    assert response.status_code == 200
+    assert not response.cookies

@@ -1,0 +1,48 @@
+"""Consent: what the shopper behind a request agreed to, by the level or function that METAREC names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+from metarec_plugin.conf import CONSENT_LEVELS, get_config
+from metarec_plugin.exceptions import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+
+def consent_of(request: HttpRequest) -> str:
+    """What this request's shopper agreed to: "none", "session" or "full". In doubt it is "none"."""
+    consent = get_config().consent
+    if isinstance(consent, str) and consent in CONSENT_LEVELS:
+        return consent
+    level = consent_function()(request)
+    if level not in CONSENT_LEVELS:
+        log.error("consent callable returned an unknown level level=%r expected=%s", level, CONSENT_LEVELS)
+        return "none"
+    return level
+
+
+def consent_function() -> Callable[[HttpRequest], str]:
+    """The function that decides, one that always says the same where a level is set.
+
+    Raises ConfigurationError if METAREC names one that is not there.
+    """
+    consent = get_config().consent
+    if not isinstance(consent, str):
+        return consent
+    if consent in CONSENT_LEVELS:
+        return lambda request: consent
+    otherwise = f"Name a level ({', '.join(CONSENT_LEVELS)}) or a function of the request that returns one."
+    try:
+        found = import_string(consent)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"METAREC['CONSENT'] = {consent!r} cannot be imported: {error}. {otherwise}"
+        ) from error
+    if not callable(found):
+        raise ConfigurationError(f"METAREC['CONSENT'] = {consent!r} is {found!r}, no function. {otherwise}")
+    return found
