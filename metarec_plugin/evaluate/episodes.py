@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from metarec_plugin.preprocess.histories import Histories
 
 KS = (0, 1, 2, 3, 5, 10, 20, 50)
+HEADLINE_KS = (1, 2, 3, 5, 10)  # a newcomer's first products: what the gate and every choice look at
 QUERY = 20  # products that come next, at most
 MIN_QUERY = 5  # and at least: a shopper takes part at k with k + 5 distinct products
 

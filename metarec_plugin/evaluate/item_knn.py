@@ -9,6 +9,8 @@ import scipy.sparse as sp
 
 from metarec_plugin.preprocess.histories import Dataset
 
+ROW_ENTRIES = 16_000_000  # of a bundle's map, over all rows: 128 MB
+MIN_ROW = 64
 SHRINKAGES = (0.0, 20.0, 100.0, 400.0)
 _HELD = 24_000_000  # counts kept: 192 MB
 _BLOCK = 4_000_000  # counts made at once
@@ -106,13 +108,18 @@ class ItemKnn:
         return counts
 
 
+def row_width(n_products: int) -> int:
+    """Return how many entries of each row of a product-product map a bundle keeps."""
+    return min(n_products, max(MIN_ROW, ROW_ENTRIES // n_products))
+
+
 def item_knn_arrays(dataset: Dataset, shrinkage: float) -> dict[str, np.ndarray]:
     """Return the bundle arrays of item-kNN: offset (N,), row_products and row_values (N, n), power ().
 
-    Of each row the n largest entries by absolute value are kept, n = min(N, max(64, 16,000,000 // N)).
+    Of each row the n largest entries by absolute value are kept, n = row_width(N).
     """
     n_products = dataset.n_products
-    n = min(n_products, max(64, 16_000_000 // n_products))
+    n = row_width(n_products)
     row_products = np.zeros((n_products, n), dtype=np.int32)
     row_values = np.zeros((n_products, n), dtype=np.float32)
     for products, rows in ItemKnn(dataset, (shrinkage,)).blocks(shrinkage):

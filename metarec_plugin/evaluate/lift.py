@@ -10,12 +10,11 @@ import numpy as np
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.calibration import halves
-from metarec_plugin.evaluate.episodes import Episodes, Scorer, episodes
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, Episodes, Scorer, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.preprocess.histories import Histories
 
 LIFTS = tuple(step / 40 for step in range(41))  # fine, because the loss grows steeply where it starts to
-LIFT_KS = (1, 2, 3, 5, 10)
 SHARE_AT = 10  # a page shows about this many
 
 
@@ -60,7 +59,7 @@ def lift_curve(
     log_prior: np.ndarray,
     *,
     allowed_loss: float,
-    ks: Sequence[int] = LIFT_KS,
+    ks: Sequence[int] = HEADLINE_KS,
     departments: np.ndarray | None = None,
 ) -> LiftCurve:
     """Measure the lifts from 0 to 1 in steps of 0.025, averaged over ks.

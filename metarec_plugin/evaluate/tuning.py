@@ -9,12 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from metarec_plugin.evaluate import metrics
-from metarec_plugin.evaluate.episodes import Episodes, Scorer, episodes
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, Episodes, Scorer, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.preprocess.histories import Histories
 
 PRIOR_WEIGHTS = (0.0, 0.3, 1.0, 2.0)
-HEADLINE_KS = (1, 2, 3, 5, 10)
 
 
 @dataclass(frozen=True, order=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.evaluate.episodes import KS, Scorer
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Scorer
 from metarec_plugin.evaluate.lift import lift_curve
 from metarec_plugin.evaluate.protocol import Result, evaluate
 from metarec_plugin.models import ModelVersion, TrainingRun
@@ -17,7 +17,7 @@ from metarec_plugin.pipeline.candidates import Candidate
 from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import read_bundle, write_bundle
-from metarec_plugin.publish.gate import HEADLINE_KS, Verdict
+from metarec_plugin.publish.gate import Verdict
 from metarec_plugin.storefront import get_storefront
 
 Measured = Mapping[int, Result]

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from metarec_plugin.evaluate.bootstrap import paired_interval
+from metarec_plugin.evaluate.episodes import HEADLINE_KS
 
-HEADLINE_KS = (1, 2, 3, 5, 10)  # a visitor's first events: their mean NDCG@20 is the headline
 JUDGED_KS = (0, *HEADLINE_KS)
 MIN_SHOPPERS = 100
 MAX_LOSS = 0.03  # share of the baseline's NDCG@20 that may be lost at one k

@@ -17,7 +17,8 @@ import scipy.sparse as sp
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.calibration import z
-from metarec_plugin.evaluate.episodes import episodes
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, episodes
+from metarec_plugin.evaluate.item_knn import row_width
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Dataset, Histories
@@ -25,8 +26,6 @@ from metarec_plugin.train.fitted import Fitted, Progress, silent
 from metarec_plugin.train.linear_maps import MAX_SHOPPERS, MAX_SQUARE, LinearMap, solver
 from metarec_plugin.train.moments import POWER, episode_moments
 
-ROW_ENTRIES = 16_000_000  # of the exported map, over all rows
-MIN_ROW = 64
 BLOCK_ROWS = 256
 
 
@@ -43,7 +42,7 @@ class ClosedFormConfig:
     ridges: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
     first_ridge: int = 2  # place of the one that is tried first
     keeping: float = 0.75
-    ks: tuple[int, ...] = (1, 2, 3, 5, 10)
+    ks: tuple[int, ...] = HEADLINE_KS
     specificity: float = 0.5
     prior_weights: tuple[float, ...] = (0.7, 1.2, 2.0, 3.0, 5.0)
     max_validation: int = 600  # shoppers that compare the ridges
@@ -104,32 +103,6 @@ def fit_closed_form(
         "seconds": time.monotonic() - started,
     }
     return Fitted("closed_form", "linear", arrays, report)
-
-
-def row_width(n_products: int) -> int:
-    """Return how many entries of each row are exported."""
-    return min(n_products, max(MIN_ROW, ROW_ENTRIES // n_products))
-
-
-def climb(
-    strengths: Sequence[float], first: int, compare: Callable[[float], tuple[float, LinearMap]]
-) -> tuple[dict[float, float], LinearMap]:
-    """Walk from the first strength to its better neighbours until none is better.
-
-    Each solution is the dearest part of training, so few are made, and two at most are held. Returns the
-    quality of each that was tried, and the best map.
-    """
-    best, chosen = compare(strengths[first])
-    quality = {strengths[first]: best}
-    place = first
-    for direction in (1, -1):
-        while 0 <= place + direction < len(strengths) and strengths[place + direction] not in quality:
-            found, linear = compare(strengths[place + direction])
-            quality[strengths[place + direction]] = found
-            if found <= best:
-                break
-            best, chosen, place = found, linear, place + direction
-    return quality, chosen
 
 
 def strongest_entries(

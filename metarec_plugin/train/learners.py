@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from metarec_plugin.evaluate.episodes import Scorer
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, Scorer
 from metarec_plugin.evaluate.protocol import evaluate
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.preprocess.histories import Dataset
@@ -21,7 +21,6 @@ from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_
 from metarec_plugin.train.sampling import EpisodeSampler
 from metarec_plugin.train.trainer import Trainer, TrainerConfig, Validate
 
-VALIDATION_KS = (1, 2, 3, 5, 10)
 VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
 
 
@@ -71,7 +70,7 @@ def validation_quality(dataset: Dataset) -> Validate:
         histories = histories.select(np.linspace(0, len(histories) - 1, VALIDATION_SHOPPERS).astype(int))
 
     def quality(scorer: Scorer) -> float:
-        found = [evaluate(scorer, histories, k, dataset.n_products, adapts=False).mean for k in VALIDATION_KS]
+        found = [evaluate(scorer, histories, k, dataset.n_products, adapts=False).mean for k in HEADLINE_KS]
         return float(np.nanmean(found)) if not np.isnan(found).all() else 0.0
 
     return quality
