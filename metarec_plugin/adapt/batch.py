@@ -19,29 +19,36 @@ from metarec_plugin.train.inner import Params, adapt, raw_scores
 Tensors = Mapping[str, Tensor]
 
 
-@torch.no_grad()
-def scores(
-    kind: str, arrays: Mapping[str, np.ndarray], supports: Sequence[np.ndarray], device: str = "auto"
-) -> np.ndarray:
-    """Return (B, N) float32 calibrated log probabilities, one row a support of catalogue indices.
+class BatchModel:
+    """A bundle's arrays on a device, copied once for any number of batches.
 
-    An empty support gets the prior. Raises BundleError if the arrays do not fit their kind.
+    Raises BundleError if the arrays do not fit their kind.
     """
-    check_arrays(kind, arrays)
-    on = resolve_device(device)
-    tensors = {
-        # A copy: the arrays of a bundle are mapped read-only, which torch has no word for.
-        name: torch.from_numpy(np.array(array)).to(on)
-        for name, array in arrays.items()
-        if array.dtype.kind != "S"
-    }
-    out = tensors["log_prior"].repeat(len(supports), 1)
-    rows = [row for row, support in enumerate(supports) if len(support)]
-    if kind != "popularity" and rows:
-        padded = _padded([supports[row] for row in rows]).to(on)
-        raw = _linear(tensors, padded) if kind == "linear" else _gradient(tensors, padded)
-        out[rows] = _calibrated(tensors, raw, (padded >= 0).sum(dim=1))
-    return out.cpu().numpy()
+
+    def __init__(self, kind: str, arrays: Mapping[str, np.ndarray], device: str) -> None:
+        check_arrays(kind, arrays)
+        self._kind, self._device = kind, resolve_device(device)
+        self._tensors: Tensors = {
+            # A copy: the arrays of a bundle are mapped read-only, which torch has no word for.
+            name: torch.from_numpy(np.array(array)).to(self._device)
+            for name, array in arrays.items()
+            if array.dtype.kind != "S"
+        }
+
+    @torch.no_grad()
+    def scores(self, supports: Sequence[np.ndarray]) -> np.ndarray:
+        """Return (B, N) float32 calibrated log probabilities, one row a support of catalogue indices.
+
+        An empty support gets the prior.
+        """
+        tensors = self._tensors
+        out = tensors["log_prior"].repeat(len(supports), 1)
+        rows = [row for row, support in enumerate(supports) if len(support)]
+        if self._kind != "popularity" and rows:
+            padded = _padded([supports[row] for row in rows]).to(self._device)
+            raw = _linear(tensors, padded) if self._kind == "linear" else _gradient(tensors, padded)
+            out[rows] = _calibrated(tensors, raw, (padded >= 0).sum(dim=1))
+        return out.cpu().numpy()
 
 
 def _padded(supports: Sequence[np.ndarray]) -> Tensor:

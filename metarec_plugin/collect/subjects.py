@@ -6,17 +6,15 @@ import logging
 from typing import Any
 
 from django.db import DatabaseError, router, transaction
-from django.db.models import Max
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.supports import NOT_SUPPORT, support_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.models import Event, Impression, SubjectState
 
 log = logging.getLogger(__name__)
-# What somebody disliked or sent back says nothing about what they like.
-NOT_SUPPORT = ("dislike", "return")
 RECENT_PER_PRODUCT = 4  # newest events read for each product that is wanted
 
 
@@ -76,8 +74,7 @@ def _from_log(subject: str, window: int) -> list[str]:
     newest_first = list(dict.fromkeys(recent))
     if len(newest_first) < window and len(recent) == enough:
         # Somebody who comes back to the same few products: look through all they ever did.
-        latest = events.values("product").annotate(last=Max("at"), last_id=Max("id"))
-        newest_first = list(latest.order_by("-last", "-last_id").values_list("product", flat=True)[:window])
+        return support_of([subject], window)[subject]
     return newest_first[:window][::-1]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from django.db.models import Max
 
-from metarec_plugin.adapt.batch import scores as batch_scores
+from metarec_plugin.adapt.batch import BatchModel
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect.subjects import support_keys
+from metarec_plugin.collect.supports import support_of
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import NoModel
+from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Event, SubjectState
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.lift import lift_of
@@ -24,6 +25,17 @@ log = logging.getLogger(__name__)
 PLACEMENT = "home"
 KEPT = 200  # products of a ranking: what eligibility may take away is filled from these
 BATCH_CELLS = 8_000_000  # subjects x products scored at once: 32 MB of float32
+# The workers of this queue fork, and CUDA does not survive a fork.
+DEVICE = "cpu"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a ranking is made with; under others it is not served."""
+
+    version: str
+    lift: float
+    window: int
 
 
 class Changed(NamedTuple):
@@ -36,25 +48,28 @@ class Changed(NamedTuple):
 def refresh() -> int:
     """Adapt every subject with events newer than its state under the version that is served.
 
-    Returns how many states were written. Without a promoted version there is nothing to adapt: 0.
+    Returns how many states were written. Without a version that can be served there is nothing to adapt: 0.
+    A changed lift or window makes every state anew.
     """
     try:
         model = get_model()
-    except NoModel:
-        log.info("states not refreshed reason=no version promoted")
+        batch_model = BatchModel(model.kind, model.arrays, DEVICE)
+    except MetaRecError as error:
+        log.info("states not refreshed reason=%s", error)
         return 0
     written = 0
     size = max(1, min(256, BATCH_CELLS // len(model)))
-    changed = iter(_changed(model.version))
+    settings = Settings(model.version, lift_of(model, PLACEMENT), get_config().support_window)
+    changed = iter(_changed(settings))
     while batch := list(islice(changed, size)):
-        written += _adapt(model, batch)
+        written += _adapt(model, batch_model, settings, batch)
     log.info("states refreshed version=%s states=%d", model.version, written)
     return written
 
 
-def _changed(version: str) -> Iterator[Changed]:
+def _changed(settings: Settings) -> Iterator[Changed]:
     """Subjects by their newest event, oldest first, so that a stopped refresh goes on where it stopped."""
-    done = SubjectState.objects.filter(version=version).aggregate(last=Max("last_event"))["last"] or 0
+    done = SubjectState.objects.filter(**asdict(settings)).aggregate(last=Max("last_event"))["last"] or 0
     newest = (
         Event.objects.filter(pk__gt=done)
         .order_by()
@@ -66,20 +81,17 @@ def _changed(version: str) -> Iterator[Changed]:
     return (Changed(subject, last) for subject, last in newest)
 
 
-def _adapt(model: OnlineModel, batch: Sequence[Changed]) -> int:
-    window = get_config().support_window
-    supports = [
-        model.index(support_keys(each.subject, window)) for each in batch
-    ]  # a short indexed read each
-    lift = lift_of(model, PLACEMENT)
-    scored = batch_scores(model.kind, model.arrays, supports)  # (B, N)
+def _adapt(model: OnlineModel, batch_model: BatchModel, settings: Settings, batch: Sequence[Changed]) -> int:
+    keys = support_of([each.subject for each in batch], settings.window)
+    supports = [model.index(keys[each.subject]) for each in batch]
+    scored = batch_model.scores(supports)  # (B, N)
     states = [
         SubjectState(
             subject=each.subject,
-            version=model.version,
+            **asdict(settings),
             last_event=each.last_event,
             placement=PLACEMENT,
-            ranking=_ranking(model, row, support, lift),
+            ranking=_ranking(model, row, support, settings.lift),
         )
         for each, row, support in zip(batch, scored, supports)
         if len(support)
@@ -88,7 +100,7 @@ def _adapt(model: OnlineModel, batch: Sequence[Changed]) -> int:
         states,
         update_conflicts=True,
         unique_fields=["subject"],
-        update_fields=["version", "last_event", "placement", "ranking", "updated"],
+        update_fields=["version", "lift", "window", "last_event", "placement", "ranking", "updated"],
     )
     return len(states)
 

@@ -38,11 +38,17 @@ def popular_of_late(k: int) -> Batches:
     return _batches(k, lambda start, stop: [(key, float(count)) for key, count in ranked[start:stop]])
 
 
-def left_by_worker(subject: str, version: str, placement: str, k: int) -> Batches:
-    """The ranking that a worker left, if it is of this version and nothing happened since. One query."""
+def left_by_worker(
+    subject: str, version: str, placement: str, k: int, *, lift: float, window: int
+) -> Batches:
+    """The ranking that a worker left, if it is of this version, lift and window and nothing happened since.
+
+    One query.
+    """
     newest = Event.objects.filter(subject=OuterRef("subject")).order_by("-pk").values("pk")[:1]
     ranking = (
         SubjectState.objects.filter(subject=subject, version=version, placement=placement)
+        .filter(lift=lift, window=window)
         .filter(last_event=Subquery(newest))
         .values_list("ranking", flat=True)
         .first()

@@ -79,7 +79,14 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
     if model is None or not support or question.context or not question.options.history:
         return
     if subject := _subject(question):
-        left = candidates.left_by_worker(subject, model.version, question.placement, question.k)
+        left = candidates.left_by_worker(
+            subject,
+            model.version,
+            question.placement,
+            question.k,
+            lift=lift_of(model, question.placement),
+            window=get_config().support_window,
+        )
         filling.add(left, ADAPTED, reason_for(ADAPTED, question.placement))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metarec_plugin.adapt.batch import scores
+from metarec_plugin.adapt.batch import BatchModel
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
@@ -21,16 +21,17 @@ def test_torch_and_numpy_agree_to_a_hundred_thousandth(kind, seed):
     arrays = bundles.arrays(kind, keys=KEYS, seed=seed)
     online = OnlineModel(Bundle("twin", {"kind": kind}, arrays))
     expected = np.stack([online.scores(support) for support in SUPPORTS])
-    np.testing.assert_allclose(scores(kind, arrays, SUPPORTS, "cpu"), expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(BatchModel(kind, arrays, "cpu").scores(SUPPORTS), expected, atol=1e-5, rtol=0)
 
 
 def test_a_subjects_row_does_not_depend_on_who_else_is_in_the_batch():
     arrays = bundles.arrays("gradient", keys=KEYS)
-    together = scores("gradient", arrays, SUPPORTS, "cpu")
-    alone = np.concatenate([scores("gradient", arrays, [support], "cpu") for support in SUPPORTS])
+    model = BatchModel("gradient", arrays, "cpu")
+    together = model.scores(SUPPORTS)
+    alone = np.concatenate([model.scores([support]) for support in SUPPORTS])
     np.testing.assert_allclose(together, alone, atol=1e-5, rtol=0)
 
 
 def test_arrays_of_another_kind_are_refused():
     with pytest.raises(BundleError, match="holds the arrays"):
-        scores("linear", bundles.arrays("gradient", keys=KEYS), SUPPORTS, "cpu")
+        BatchModel("linear", bundles.arrays("gradient", keys=KEYS), "cpu")

@@ -8,7 +8,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from metarec_plugin.collect import read_slate
-from metarec_plugin.conf import DEFAULT_PLACEMENTS
+from metarec_plugin.conf import DEFAULT_PLACEMENTS, get_config
 from metarec_plugin.models import Event, Impression, SubjectState
 from metarec_plugin.serve import Slate, recommend
 from metarec_plugin.serve.current import get_model
@@ -212,6 +212,8 @@ def left(subject: str, version: str, ranking: list[str], last_event: int, placem
         version=version,
         last_event=last_event,
         placement=placement,
+        lift=0.5,  # of the bundles of these tests
+        window=get_config().support_window,
         ranking=[[key, -float(i)] for i, key in enumerate(ranking)],
     )
 
@@ -235,6 +237,16 @@ def test_a_state_of_too_few_eligible_products_is_filled_by_adaptation(publish, k
     left("user:1", str(version.pk), keys[20:24], newest_event("user:1"))
     slate = recommend("user:1", placement="home")
     assert keys_of(slate) == keys[20:24] + ranked(keys[:2], 6, 0.5, exclude=keys[20:24])
+
+
+@pytest.mark.parametrize("changed", [{"PLACEMENTS": {"home": {"lift": 0.9}}}, {"SUPPORT_WINDOW": 7}])
+def test_a_state_made_under_other_settings_is_not_used(publish, keys, changed):
+    version = publish()
+    saw("user:1", *keys[:2])
+    left("user:1", str(version.pk), keys[20:40], newest_event("user:1"))
+    with override_settings(METAREC={**METAREC, **changed}):
+        lift = get_config().placement("home").lift or 0.5
+        assert keys_of(recommend("user:1", placement="home")) == ranked(keys[:2], 10, lift)
 
 
 @pytest.mark.parametrize("stale", ["older event", "other version", "other placement", "page has context"])
