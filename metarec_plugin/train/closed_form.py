@@ -105,6 +105,27 @@ def fit_closed_form(
     return Fitted("closed_form", "linear", arrays, report)
 
 
+def climb(
+    strengths: Sequence[float], first: int, compare: Callable[[float], tuple[float, LinearMap]]
+) -> tuple[dict[float, float], LinearMap]:
+    """Walk from the first strength to its better neighbours until none is better.
+
+    Each solution is the dearest part of training, so few are made, and two at most are held. Returns the
+    quality of each that was tried, and the best map.
+    """
+    best, chosen = compare(strengths[first])
+    quality = {strengths[first]: best}
+    place = first
+    for direction in (1, -1):
+        while 0 <= place + direction < len(strengths) and strengths[place + direction] not in quality:
+            found, linear = compare(strengths[place + direction])
+            quality[strengths[place + direction]] = found
+            if found <= best:
+                break
+            best, chosen, place = found, linear, place + direction
+    return quality, chosen
+
+
 def strongest_entries(
     linear: LinearMap, spread: np.ndarray, keep_weight: np.ndarray, done: Callable[[float], None]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from metarec_plugin.evaluate import item_knn
+from metarec_plugin.evaluate.item_knn import row_width
 from metarec_plugin.exceptions import InvalidData
-from metarec_plugin.train import closed_form, linear_maps
-from metarec_plugin.train.closed_form import climb, fit_closed_form, row_width, strongest_entries
+from metarec_plugin.train import linear_maps
+from metarec_plugin.train.closed_form import climb, fit_closed_form, strongest_entries
 from metarec_plugin.train.linear_maps import LinearMap, ProductSpace, ShopperSpace, solver
 from metarec_plugin.train.moments import POWER, SUPPORT_SIZES, Moments, episode_moments
 from tests.evaluate.shoppers import histories, planted
@@ -93,7 +95,7 @@ def test_the_smaller_square_is_solved_and_two_large_ones_are_refused(monkeypatch
 
 def test_above_the_limit_no_array_of_products_by_products_is_made(monkeypatch):
     monkeypatch.setattr(closed_form, "BLOCK_ROWS", 16)
-    monkeypatch.setattr(closed_form, "ROW_ENTRIES", 1)
+    monkeypatch.setattr(item_knn, "ROW_ENTRIES", 1)
     for module in (closed_form, linear_maps):
         monkeypatch.setattr(module, "MAX_SQUARE", 1400)
         monkeypatch.setattr(module, "MAX_SHOPPERS", 20)
@@ -118,8 +120,8 @@ def test_above_the_limit_no_array_of_products_by_products_is_made(monkeypatch):
 
 
 def narrow(monkeypatch, width: int) -> None:
-    monkeypatch.setattr(closed_form, "MIN_ROW", width)
-    monkeypatch.setattr(closed_form, "ROW_ENTRIES", 1)
+    monkeypatch.setattr(item_knn, "MIN_ROW", width)
+    monkeypatch.setattr(item_knn, "ROW_ENTRIES", 1)
     monkeypatch.setattr(closed_form, "BLOCK_ROWS", 5)
 
 
@@ -157,7 +159,7 @@ def test_a_small_map_is_exported_whole():
 
 @pytest.mark.parametrize("n_products, width", [(10, 10), (4000, 4000), (16_000, 1000), (1_000_000, 64)])
 def test_the_export_stays_within_its_entries_but_for_the_narrowest_row(n_products, width):
-    assert row_width(n_products) == width
+    assert item_knn.row_width(n_products) == width
 
 
 @pytest.mark.parametrize("best", range(4))
