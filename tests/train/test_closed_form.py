@@ -10,9 +10,8 @@ import pytest
 import scipy.sparse as sp
 
 from metarec_plugin.evaluate import item_knn
-from metarec_plugin.evaluate.item_knn import row_width
 from metarec_plugin.exceptions import InvalidData
-from metarec_plugin.train import linear_maps
+from metarec_plugin.train import closed_form, linear_maps
 from metarec_plugin.train.closed_form import climb, fit_closed_form, strongest_entries
 from metarec_plugin.train.linear_maps import LinearMap, ProductSpace, ShopperSpace, solver
 from metarec_plugin.train.moments import POWER, SUPPORT_SIZES, Moments, episode_moments
