@@ -11,6 +11,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.urls import NoReverseMatch, reverse
 
+from metarec_plugin.collect.consent import consent_function
 from metarec_plugin.conf import get_config, has_urlconf, installed_middleware, known_keys, unknown_keys
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.storefront import get_storefront
@@ -22,18 +23,14 @@ MIDDLEWARE = "metarec_plugin.middleware.SubjectMiddleware"
 
 @register(TAG)
 def check_storefront(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E007, W001 and W002: the mapping."""
+    """E001 to E007, W001 and W002: the values of METAREC and the mapping."""
+    hint = "Correct the value; docs/settings.md says what each key takes."
     try:
+        consent_function()
+        hint = 'Set METAREC = {"STOREFRONT": "<your app>.metarec.<YourStorefront>"}; see docs/mapping.md.'
         storefront = type(get_storefront())
     except ConfigurationError as error:
-        return [
-            Error(
-                str(error),
-                hint='Set METAREC = {"STOREFRONT": "<your app>.metarec.<YourStorefront>"}; see docs/mapping.md.',
-                obj="METAREC",
-                id="metarec.E001",
-            )
-        ]
+        return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E001")]
     return [
         (Error if problem.id.startswith("E") else Warning)(
             problem.message, hint=problem.hint, obj=problem.obj, id=f"metarec.{problem.id}"
@@ -46,7 +43,11 @@ def check_storefront(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """W003: keys of METAREC that nothing reads."""
     found: list[CheckMessage] = []
-    for key in unknown_keys():
+    try:
+        unknown = unknown_keys()
+    except ConfigurationError:
+        return []  # E001 reports it
+    for key in unknown:
         nearest = get_close_matches(key.upper(), known_keys(), n=1)
         hint = f"Did you mean {nearest[0]!r}?" if nearest else f"The keys are {', '.join(known_keys())}."
         found.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -65,6 +67,7 @@ class Config:
     train_seconds: float = 60.0
     lease_seconds: int = 60
     max_attempts: int = 3
+    keep_versions: int = 6  # newest bundles kept on disk, besides the current one and the one before it
 
     def placement(self, name: str) -> PlacementConfig:
         return self.placements.get(name, self.placements["default"])
@@ -75,7 +78,14 @@ def known_keys() -> list[str]:
 
 
 def unknown_keys() -> list[str]:
-    return sorted(set(getattr(settings, "METAREC", {})) - set(known_keys()))
+    return sorted(str(key) for key in set(_given()) - set(known_keys()))
+
+
+def _given() -> Mapping[str, Any]:
+    given = getattr(settings, "METAREC", {})
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"METAREC must be a dict of settings; found {given!r}.")
+    return given
 
 
 def installed_middleware() -> list[str]:
@@ -86,11 +96,88 @@ def has_urlconf() -> bool:
     return bool(getattr(settings, "ROOT_URLCONF", None))
 
 
+CONSENT_LEVELS = ("none", "session", "full")
+DEVICES = ("auto", "cpu", "cuda")
+LEARNERS = ("closed_form", "maml")
+INT32, INT64 = 2**31 - 1, 2**63 - 1
+_COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+# What a value must be, and the test of it.
+Rule = tuple[str, Callable[[Any], object]]
+
+
+def _number(low: float, high: float = math.inf, *, whole: bool = False, above: bool = False) -> Rule:
+    """A rule for numbers from `low` (with `above` beyond it) to `high`."""
+    bounds = f"{'above' if above else 'from'} {low:g}" + (f" to {high:,}" if high < INT32 else "")
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            return False
+        return (low < value if above else low <= value) and value <= high and value != math.inf
+
+    return f"a {'whole ' if whole else ''}number {bounds}", holds
+
+
+def _names(what: str, known: Callable[[str], object]) -> Rule:
+    """A rule for a list of names, which a lone string is not: it would be read letter by letter."""
+
+    def holds(value: Any) -> object:
+        listed = isinstance(value, list | tuple | set | frozenset) and value
+        return listed and all(isinstance(name, str) and known(name) for name in value)
+
+    return f"a list of {what}", holds
+
+
+def _is_consent(value: Any) -> object:
+    return callable(value) or (isinstance(value, str) and (value in CONSENT_LEVELS or _PATH.fullmatch(value)))
+
+
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, str | Path) and bool(str(value))
+
+
+RULES: Mapping[str, Rule] = {
+    "storefront": ("the dotted path of a class", lambda value: isinstance(value, str)),
+    "target_kinds": _names('kinds of events, such as ["purchase"]', _KIND.fullmatch),
+    "consent": (f"one of {', '.join(CONSENT_LEVELS)}, a function or its dotted path", _is_consent),
+    "artifacts": ("the path of a folder", _is_folder),
+    "strict": ("True or False", lambda value: isinstance(value, bool)),
+    "placements": ("a dict of placement to its options", lambda value: isinstance(value, Mapping)),
+    "support_window": _number(1, 10_000, whole=True),
+    "session_products": _number(1, 40, whole=True),  # forty keys of 64 letters still fit into a cookie
+    "reload_seconds": _number(0),
+    "lift_loss": _number(0, 1),
+    "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
+    "cookie_age": _number(1, INT32, whole=True),
+    "sync_days": _number(1, 100_000, whole=True),
+    "beacon_max_bytes": _number(1, INT32, whole=True),
+    "beacon_max_events": _number(1, INT32, whole=True),
+    "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
+    "device": (f"one of {', '.join(DEVICES)}", DEVICES.__contains__),
+    "seed": _number(0, INT64, whole=True),
+    "train_seconds": _number(0, above=True),
+    "lease_seconds": _number(0, above=True),
+    "max_attempts": _number(1, INT32, whole=True),
+    "keep_versions": _number(1, INT32, whole=True),
+}  # fmt: skip
+PLACEMENT_RULES: Mapping[str, Rule] = {
+    "lift": ("None or a number from 0 to 1", lambda value: value is None or _number(0, 1)[1](value)),
+    "history": ("True or False", lambda value: isinstance(value, bool)),
+}
+
+
 @cache
 def get_config() -> Config:
-    """Read `settings.METAREC`. Raises ConfigurationError where a value has the wrong type."""
-    raw: dict[str, Any] = {key.lower(): value for key, value in getattr(settings, "METAREC", {}).items()}
+    """Read `settings.METAREC`. Raises ConfigurationError where a value is of the wrong type or out of range.
+
+    Whether what a dotted path names is there is asked by whoever follows it: importing is no part of reading.
+    """
+    raw: dict[str, Any] = {str(key).lower(): value for key, value in _given().items()}
     values = {f.name: raw[f.name] for f in fields(Config) if f.name in raw}
+    for name, value in values.items():
+        _require(RULES[name], f"METAREC[{name.upper()!r}]", value)
     for name in ("target_kinds", "learners"):
         if name in values:
             values[name] = tuple(values[name])
@@ -98,27 +185,25 @@ def get_config() -> Config:
         values["artifacts"] = Path(values["artifacts"])
     if "placements" in values:
         values["placements"] = _placements(values["placements"])
-    config = Config(**values)
-    if isinstance(config.consent, str) and "." not in config.consent and config.consent not in CONSENT_LEVELS:
-        raise ConfigurationError(
-            f"METAREC['CONSENT'] must be one of {', '.join(CONSENT_LEVELS)} or the dotted path of a callable; "
-            f"found {config.consent!r}."
-        )
-    return config
+    return Config(**values)
 
 
-CONSENT_LEVELS = ("none", "session", "full")
+def _require(rule: Rule, name: str, value: Any) -> None:
+    expected, holds = rule
+    if not holds(value):
+        raise ConfigurationError(f"{name} must be {expected}; found {value!r}. See docs/settings.md.")
 
 
 def _placements(given: Mapping[str, Mapping[str, Any]]) -> dict[str, PlacementConfig]:
     placements = dict(DEFAULT_PLACEMENTS)
     for name, options in given.items():
-        try:
-            placements[name] = replace(placements.get(name, placements["default"]), **options)
-        except TypeError as error:
+        if not isinstance(options, Mapping) or not set(options) <= set(PLACEMENT_RULES):
             raise ConfigurationError(
-                f"METAREC['PLACEMENTS'][{name!r}] takes lift and history; found {sorted(options)}."
-            ) from error
+                f"METAREC['PLACEMENTS'][{name!r}] takes {' and '.join(PLACEMENT_RULES)}; found {options!r}."
+            )
+        for option, value in options.items():
+            _require(PLACEMENT_RULES[option], f"METAREC['PLACEMENTS'][{name!r}][{option!r}]", value)
+        placements[name] = replace(placements.get(name, placements["default"]), **options)
     return placements
 
 

@@ -33,16 +33,17 @@ def beacon(request: HttpRequest) -> HttpResponse:
     """Record what a page of this site reports.
 
     202 says what was stored and what was refused why; 204 that nothing was wanted (no consent, a bot); 400, 413
-    and 415 that the body is unfit and 403 that it came from another site; 503 that it may be sent again.
+    and 415 that the body is unfit and 403 that it came from another site; 503 that it may be sent again, once the
+    database answers or METAREC is mended.
     """
     if not _is_same_site(request):
         return _error(403, "Events are taken from pages of this site only.")
     if request.content_type not in CONTENT_TYPES:
         return _error(415, f"The content type must be {' or '.join(CONTENT_TYPES)}.")
-    limit = get_config().beacon_max_bytes
-    if _content_length(request) > limit:
-        return _error(413, f"The body must be at most {limit:,} bytes; send fewer events.")
     try:
+        limit = get_config().beacon_max_bytes
+        if _content_length(request) > limit:
+            return _error(413, f"The body must be at most {limit:,} bytes; send fewer events.")
         body = request.read(limit + 1)
         if len(body) > limit:
             return _error(413, f"The body must be at most {limit:,} bytes; send fewer events.")
@@ -54,7 +55,7 @@ def beacon(request: HttpRequest) -> HttpResponse:
         return _error(400, str(error))
     except UnreadablePostError:
         return _error(400, "The body did not arrive whole.")
-    except DatabaseError:
+    except (DatabaseError, ConfigurationError):
         log.exception("events not stored")
         response = _error(503, "The events could not be stored now; send them again.")
         response.headers["Retry-After"] = RETRY_SECONDS

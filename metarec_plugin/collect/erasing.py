@@ -24,7 +24,7 @@ def erase(subject: str) -> dict[str, int]:
         ids = Event.objects.using(using).filter(subject=subject).values_list("event_id", flat=True)
         for batch in _batches(ids.iterator(BATCH)):
             marks = [ErasedEvent(digest=_digest(event_id)) for event_id in batch]
-            ErasedEvent.objects.using(using).bulk_create(marks, ignore_conflicts=True)
+            ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)
         return {
             model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
             for model in (Event, Impression, SubjectState)
@@ -33,7 +33,7 @@ def erase(subject: str) -> dict[str, int]:
 
 def erased_among(event_ids: Collection[str], using: str) -> set[str]:
     """Tell which of the ids were erased. One small query where nothing ever was."""
-    marks = ErasedEvent.objects.using(using)
+    marks = ErasedEvent._default_manager.using(using)
     if not event_ids or not marks.exists():
         return set()
     by_digest = {_digest(event_id): event_id for event_id in event_ids}

@@ -58,9 +58,14 @@ def test_a_forged_or_foreign_cookie_is_as_good_as_none(cookie: str | None) -> No
     assert visitor.id != IDENTITY
 
 
-def test_an_expired_cookie_is_as_good_as_none(settings: Any) -> None:
+def test_an_expired_cookie_is_as_good_as_none(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
     cookie = Visitor(id=IDENTITY).dumps()
-    settings.METAREC = {**settings.METAREC, "COOKIE_AGE": -1}
+    settings.METAREC = {**settings.METAREC, "COOKIE_AGE": 60}
+    assert loads(cookie).returning
+    later = time.time() + 62
+    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
     assert not loads(cookie).returning
 
 

@@ -63,13 +63,27 @@ def test_sound_mappings_have_no_problem_and_ask_the_database_nothing(
         {"STOREFRONT": "shop.missing.Storefront"},
         {"STOREFRONT": "shop.models.Product"},
         {"CONSENT": "maybe"},
+        {"CONSENT": "shop.nowhere.level"},
+        {"CONSENT": "shop.consent.LEVELS"},
+        {"LEARNERS": "maml"},
+        ["STOREFRONT"],
     ],
 )
-def test_e001_no_storefront_can_be_made(setting: dict[str, str]) -> None:
+def test_e001_no_storefront_can_be_made(setting: Any) -> None:
     with override_settings(METAREC=setting):
         (found,) = checks.check_storefront()
+        assert checks.check_settings() == []
     assert found.id == "metarec.E001"
     assert found.hint
+
+
+def test_e001_tells_a_wrong_value_from_a_missing_storefront() -> None:
+    hints = []
+    for setting in ({"SYNC_DAYS": "30"}, {}):
+        with override_settings(METAREC=setting):
+            hints.append(str(checks.check_storefront()[0].hint))
+    assert "docs/settings.md" in hints[0]
+    assert "STOREFRONT" in hints[1]
 
 
 def test_e001_keeps_quiet_for_the_shop() -> None:

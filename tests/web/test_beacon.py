@@ -277,3 +277,22 @@ def test_the_script_runs_under_a_strict_policy_and_as_a_module() -> None:
     assert "eval(" not in source
     assert "innerHTML" not in source
     assert "currentScript" not in source.replace("document.currentScript is null", "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"CONSENT": "shop.nowhere.level"},
+        {"BEACON_MAX_BYTES": "60000"},
+        {"STOREFRONT": "shop.metarec.NoSuchClass"},
+    ],
+)
+def test_a_misconfigured_shop_is_told_to_send_again_later_and_the_log_says_why(
+    wrong: dict[str, Any], client: Client, key: str, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.METAREC = {**settings.METAREC, **wrong}
+    response = post(client, event(product=key))
+    assert response.status_code == 503
+    assert response["Retry-After"]
+    assert next(iter(wrong.values())) in caplog.text
+    assert not Event.objects.exists()
