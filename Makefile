@@ -37,7 +37,7 @@ lint: $(INSTALLED)
 
 # Writes docs/benchmarks.md; DATA names the folder of the open data sets, YARDSTICK the reference implementation.
 bench: $(INSTALLED)
-	$(PY) -m tests.bench --data $(DATA) $(if $(YARDSTICK),--yardstick $(YARDSTICK))
+	$(PY) -m tests.bench $(if $(DATA),--data $(DATA)) $(if $(YARDSTICK),--yardstick $(YARDSTICK))
 
 clean:
 	rm -rf .venv var

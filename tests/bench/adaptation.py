@@ -25,12 +25,14 @@ if __name__ == "__main__":  # a test has set Django up already
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.evaluate.bootstrap import mean_interval
+from metarec_plugin.evaluate.episodes import HEADLINE_KS
 from metarec_plugin.evaluate.lift import lift_curve
 from metarec_plugin.preprocess.dataset import build_dataset
 from metarec_plugin.preprocess.files import countable, distinct
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.preprocess.splits import split_hashed
-from tests.bench.sets import demo_source
+from shop.demo import source
+from shop.demo.departments import shelf
 
 DRAWS, MIN_PRODUCTS, SHOWN, SEED = 200, 80, 10, 0
 
@@ -44,16 +46,14 @@ class DemoStore:
 
 def demo_store() -> DemoStore:
     """The demo's dataset without a database: the same lines, products for sale and split as a store run."""
-    from shop.demo.departments import shelf
-
-    source = demo_source()
-    products = pl.read_parquet(source / "products.parquet")
+    folder = source.folder()
+    products = pl.read_parquet(folder / "products.parquet")
     shelves = {
         str(row["product_id"]): shelf(row["department"], row["product_category"], row["product_type"])
         for row in products.iter_rows(named=True)
     }
     sold = [key for key, place in shelves.items() if place.is_sold]
-    lines = pl.read_parquet(source / "transactions.parquet").select(
+    lines = pl.read_parquet(folder / "transactions.parquet").select(
         subject=pl.col("household_id").cast(pl.String),
         product=pl.col("product_id").cast(pl.String),
         at="transaction_timestamp",
@@ -175,7 +175,7 @@ def models(store: DemoStore, learners: Sequence[str], budget_seconds: float = 60
     found = {}
     for learner in learners:
         if learner == "item_knn":
-            shrinkage = tune("item_knn", store.dataset, (1, 2, 3, 5, 10)).best_strength()
+            shrinkage = tune("item_knn", store.dataset, HEADLINE_KS).best_strength()
             kind, arrays = "linear", item_knn_arrays(store.dataset, shrinkage)
         else:
             fitted = fit(learner, store.dataset, seed=SEED, device="cpu", budget_seconds=budget_seconds)

