@@ -82,10 +82,14 @@ def rollback() -> ModelVersion:
 
 def _flip(chosen: ModelVersion, *, remember: bool) -> ModelVersion:
     """Make `chosen` the current version. remember: note the one before it, for a roll-back."""
+    if chosen.pruned_at is not None:
+        raise _pruned(chosen)
     read_bundle(get_config().artifacts, chosen.pk, chosen.sha256)
     with transaction.atomic():
         # All rows, so that two promotions at once wait for each other whichever version each of them names.
-        list(ModelVersion.objects.select_for_update().order_by("pk").values_list("pk"))
+        pruned = dict(ModelVersion.objects.select_for_update().order_by("pk").values_list("pk", "pruned_at"))
+        if pruned.get(chosen.pk) is not None:
+            raise _pruned(chosen)
         before = ModelVersion.objects.filter(is_current=True).exclude(pk=chosen.pk).first()
         ModelVersion.objects.filter(is_current=True).update(is_current=False)
         chosen.is_current, chosen.promoted_at = True, timezone.now()
@@ -95,6 +99,13 @@ def _flip(chosen: ModelVersion, *, remember: bool) -> ModelVersion:
         previous = str(before.pk) if before else None
         transaction.on_commit(partial(_announce, str(chosen.pk), previous))
     return chosen
+
+
+def _pruned(version: ModelVersion) -> BundleError:
+    return BundleError(
+        f"The bundle of version {version.pk} was deleted: METAREC['KEEP_VERSIONS'] newer ones have been made since. "
+        "Promote one of manage.py metarec_promote --list, or train again."
+    )
 
 
 def _announce(version: str, previous: str | None) -> None:

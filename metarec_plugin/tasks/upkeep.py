@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from pathlib import Path
+
+from celery import current_app, shared_task
 
 from metarec_plugin.collect.sync import sync
 
@@ -11,3 +13,17 @@ from metarec_plugin.collect.sync import sync
 def sync_orders() -> None:
     """Re-read the shop's recent orders: what no signal announced counts from here on."""
     sync()
+
+
+@shared_task(name="metarec.prune", ignore_result=True)
+def prune() -> None:
+    """Delete old bundles, checkpoints that nobody goes on from, and messages that were read."""
+    from metarec_plugin.pipeline import pruning
+
+    pruning.prune(messages=_processed_messages())
+
+
+def _processed_messages() -> Path | None:
+    """Where a filesystem broker keeps what was read; every other broker clears up by itself."""
+    folder = (current_app.conf.broker_transport_options or {}).get("processed_folder")
+    return Path(folder) if folder else None

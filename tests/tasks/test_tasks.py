@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -10,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from metarec_plugin import tasks
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.pipeline import runs
-from metarec_plugin.tasks import schedule, training
+from metarec_plugin.tasks import schedule, training, upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,9 +70,21 @@ def test_the_schedule_is_made_once_and_a_persons_change_stays():
     assert not PeriodicTask.objects.get(task="metarec.sync_orders").enabled
 
 
+def test_pruning_reaches_what_the_broker_keeps_of_messages_that_were_read(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        "metarec_plugin.pipeline.pruning.prune_messages", lambda folder: kept.append(folder) or 0
+    )
+    tasks.prune()
+    conf = SimpleNamespace(broker_transport_options={"processed_folder": str(tmp_path)})
+    monkeypatch.setattr(upkeep, "current_app", SimpleNamespace(conf=conf))
+    tasks.prune()
+    assert kept == [tmp_path]
+
+
 def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
     schedule.install()
-    known = {task.name for task in (tasks.recover_runs, tasks.refresh_states, tasks.sync_orders)}
+    known = {task.name for task in (tasks.prune, tasks.recover_runs, tasks.refresh_states, tasks.sync_orders)}
     rows = PeriodicTask.objects.filter(task__startswith="metarec.")
     assert {row.task for row in rows} == known
     assert {row.queue for row in rows} == {"metarec.cpu"}

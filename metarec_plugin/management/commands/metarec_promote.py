@@ -33,7 +33,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Serving {promoted.pk} ({promoted.learner}).")
 
     def _list(self) -> None:
-        for each in ModelVersion.objects.all():
+        for each in ModelVersion.objects.filter(pruned_at=None):
             mark = "*" if each.is_current else " "
             self.stdout.write(
                 f"{mark} {each.pk}  {each.created:%Y-%m-%d %H:%M}  {each.learner:<16} "

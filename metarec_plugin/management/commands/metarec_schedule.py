@@ -12,7 +12,8 @@ from metarec_plugin.tasks import schedule
 
 class Command(BaseCommand):
     help = (
-        "Schedule recovery of runs, refresh of subject states and sync of orders (django-celery-beat rows)."
+        "Schedule recovery of runs, refresh of subject states, sync of orders and pruning of old files "
+        "(django-celery-beat rows)."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

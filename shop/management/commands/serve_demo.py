@@ -22,8 +22,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         address = f"127.0.0.1:{options['port']}"
-        for folder in ("queue", "control", "processed"):
-            (settings.BROKER_DIR / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         celery = [sys.executable, "-m", "celery", "-A", "shop", "worker", "--loglevel", "WARNING"]
         # One BLAS thread in the web process: on few cores, more threads make a catalogue scan slower.
         web_threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

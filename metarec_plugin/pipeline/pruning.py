@@ -1,0 +1,96 @@
+"""Delete what a running shop leaves behind: old bundles, checkpoints of runs that ended, messages read long ago."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from django.db import transaction
+from django.utils import timezone
+
+from metarec_plugin.conf import get_config
+from metarec_plugin.models import ModelVersion, TrainingRun
+from metarec_plugin.pipeline.runs import checkpoints_of
+from metarec_plugin.publish.bundle import bundle_path
+
+log = logging.getLogger(__name__)
+
+RESUMABLE = timedelta(days=30)  # how long a failed run keeps its checkpoints
+HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
+
+
+def prune(messages: Path | None = None) -> dict[str, int]:
+    """Delete what is no longer needed. Returns how much of each kind went.
+
+    messages: the folder where a filesystem broker puts what was read. Folders that no row of this database
+    speaks of are left alone: another shop may keep its artifacts in the same place.
+    """
+    removed = {
+        "bundles": prune_bundles(get_config().keep_versions),
+        "checkpoints": prune_checkpoints(),
+        "messages": prune_messages(messages) if messages else 0,
+    }
+    log.info("pruned bundles=%(bundles)d checkpoints=%(checkpoints)d messages=%(messages)d", removed)
+    return removed
+
+
+def prune_bundles(keep: int) -> int:
+    """Delete the bundles of all but the `keep` newest versions, the current one and the one before it.
+
+    The rows stay, with the time in `pruned_at`: what was measured is still to be read. Versions of a run that
+    is at work stay whole, because it may be about to promote one. Returns how many folders went.
+    """
+    with transaction.atomic():
+        rows = list(
+            ModelVersion.objects.select_for_update().filter(pruned_at=None).order_by("-created", "-pk")
+        )
+        kept: set[object] = {row.pk for row in rows[:keep]}
+        for row in rows:
+            if row.is_current:
+                kept |= {row.pk, row.previous_id}
+        at_work = set(
+            TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).values_list("pk", flat=True)
+        )
+        old = [row.pk for row in rows if row.pk not in kept and row.run_id not in at_work]
+        ModelVersion.objects.filter(pk__in=old).update(pruned_at=timezone.now())
+    # Marked first: a crash in between leaves a folder for the next time, never a version without its bundle.
+    pruned = ModelVersion.objects.exclude(pruned_at=None).values_list("pk", flat=True)
+    root = get_config().artifacts
+    return _remove([*(bundle_path(root, pk) for pk in pruned), *_unfinished(root / "bundles")])
+
+
+def prune_checkpoints() -> int:
+    """Delete the checkpoints of runs that are done, cancelled, or failed so long ago that nobody resumes them."""
+    state = TrainingRun.State
+    ended = TrainingRun.objects.filter(state__in=(state.DONE, state.CANCELLED)) | TrainingRun.objects.filter(
+        state=state.FAILED, finished__lt=timezone.now() - RESUMABLE
+    )
+    return _remove([checkpoints_of(run_id) for run_id in ended.values_list("pk", flat=True)])
+
+
+def prune_messages(folder: Path) -> int:
+    """Delete the messages that a filesystem broker moved to `folder` more than an hour ago."""
+    before, count = time.time() - HOUR_SECONDS, 0
+    for message in folder.glob("*.msg"):
+        # Not the time of writing: a message may have waited for long before it was moved here and read.
+        if message.stat().st_ctime < before:
+            message.unlink(missing_ok=True)
+            count += 1
+    return count
+
+
+def _unfinished(bundles: Path) -> Iterator[Path]:
+    """Bundles whose writer died before it renamed them."""
+    before = time.time() - DAY_SECONDS
+    return (folder for folder in bundles.glob(".*") if folder.stat().st_mtime < before)
+
+
+def _remove(folders: list[Path]) -> int:
+    there = [folder for folder in folders if folder.is_dir()]
+    for folder in there:
+        shutil.rmtree(folder)
+    return len(there)
