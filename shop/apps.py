@@ -8,4 +8,4 @@ class ShopConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from shop import baskets  # noqa: F401  (connects the merge at login)
+        from shop import baskets, orders  # noqa: F401  (connect what a login brings along)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -189,6 +190,17 @@ class Basket(models.Model):
             line.save()
         elif line.pk:
             line.delete()
+
+    def take_out(self, quantities: Mapping[Any, int]) -> None:
+        """Remove units by product key, as far as there are any; an empty basket is deleted."""
+        for line in self.lines.filter(product__in=quantities):
+            line.quantity -= min(line.quantity, quantities[line.product_id])
+            if line.quantity:
+                line.save(update_fields=["quantity"])
+            else:
+                line.delete()
+        if not self.lines.exists():
+            self.delete()
 
     def absorb(self, other: Basket) -> None:
         """Take over the lines of another basket, which is deleted."""

@@ -1,17 +1,22 @@
-"""From a basket to a paid order: prices are fixed when it is placed, stock is taken when it is paid."""
+"""From a basket to a paid order, and whose it is: prices are fixed when placed, stock is taken when paid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
+from django.dispatch import receiver
 from django.http import HttpRequest
 
 from metarec_plugin import subject_key
 from shop import consent
 from shop.baskets import customer_of
 from shop.models import Basket, Order, OrderLine, Product
+
+SESSION_KEY = "orders"
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,11 @@ def place(request: HttpRequest, basket: Basket, recipient: Recipient) -> Order:
 
 
 @transaction.atomic
-def pay(order: Order) -> Order:
-    """Take the goods from stock and mark the order paid; a second call changes nothing. Raises SoldOut."""
+def pay(order: Order, basket: Basket | None = None) -> Order:
+    """Take the goods from stock, and out of the basket, and mark the order paid. Raises SoldOut.
+
+    A second call changes nothing. What was put into the basket since the order was placed stays there.
+    """
     order = Order.objects.select_for_update().get(pk=order.pk)
     if order.status != Order.Status.PENDING:
         return order
@@ -69,7 +77,32 @@ def pay(order: Order) -> Order:
             raise SoldOut([product])
     order.status = Order.Status.PAID
     order.save(update_fields=["status"])
+    if basket is not None:
+        basket.take_out(wanted)
     return order
+
+
+def remember(request: HttpRequest, order: Order) -> None:
+    """Let a guest see the orders of this session, and nobody else's."""
+    request.session[SESSION_KEY] = [*request.session.get(SESSION_KEY, []), order.pk]
+
+
+def of_guest(request: HttpRequest) -> QuerySet[Order]:
+    """The orders that were placed in this session without a login."""
+    return Order.objects.filter(pk__in=request.session.get(SESSION_KEY, []), owner=None)
+
+
+@receiver(user_logged_in, dispatch_uid="shop.orders.claim")
+@transaction.atomic
+def claim_at_login(sender: type, request: HttpRequest, user: AbstractBaseUser, **kwargs: object) -> None:
+    """What was ordered as a guest is the member's after the login: to be paid for, or found in the history."""
+    if SESSION_KEY not in request.session:
+        return
+    customer = customer_of(user)
+    for order in of_guest(request):
+        order.owner, order.visitor = customer, ""
+        order.save(update_fields=["owner", "visitor"])
+    del request.session[SESSION_KEY]
 
 
 def _available(product: Product, quantity: int) -> bool:

@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from shop.baskets import customer_of
 from shop.forms import RegisterForm
 from shop.models import Order
+from shop.orders import of_guest
 
-OWN_ORDERS = "orders"
 ORDERS_PER_PAGE = 20
 
 
@@ -59,4 +59,4 @@ def own_order(request: HttpRequest, pk: int) -> Order:
 def _visible_orders(request: HttpRequest) -> QuerySet[Order]:
     if request.user.is_authenticated:
         return Order.objects.filter(owner__user=request.user)
-    return Order.objects.filter(pk__in=request.session.get(OWN_ORDERS, []), owner=None)
+    return of_guest(request)

@@ -68,6 +68,8 @@ def can_buy(line: BasketLine, quantity: int | None = None) -> bool:
 
 
 def units(request: HttpRequest) -> int | None:
-    """The number of units in the form, None where it is no number from 0 to 99."""
+    """The number of units in the form, None where it is no number from 0 to MAX_UNITS."""
     text = request.POST.get("quantity", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 2 else None
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_UNITS))):
+        return None
+    return int(text) if int(text) <= MAX_UNITS else None

@@ -11,7 +11,7 @@ from shop import orders
 from shop.baskets import customer_of, find_basket
 from shop.forms import DeliveryForm
 from shop.models import Customer
-from shop.views.account import OWN_ORDERS, own_order
+from shop.views.account import own_order
 
 
 def details(request: HttpRequest) -> HttpResponse:
@@ -31,8 +31,7 @@ def details(request: HttpRequest) -> HttpResponse:
         if customer is not None:
             Customer.objects.filter(pk=customer.pk).update(address=recipient.address)
         else:
-            # A guest may see the orders of this session, and nobody else's.
-            request.session[OWN_ORDERS] = [*request.session.get(OWN_ORDERS, []), order.pk]
+            orders.remember(request, order)
         return redirect("payment", order.pk)
     context = {"form": form, "lines": lines, "total": sum(line.subtotal for line in lines)}
     return render(request, "shop/checkout.html", context)
@@ -44,11 +43,9 @@ def payment(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(order)
     if request.method == "POST":
         try:
-            orders.pay(order)
+            orders.pay(order, find_basket(request))
         except orders.SoldOut as error:
             return _back_to_basket(request, error)
-        if basket := find_basket(request):
-            basket.delete()
         messages.success(request, _("Thank you! Your order is paid."))
         return redirect(order)
     return render(request, "shop/payment.html", {"order": order})

@@ -45,6 +45,14 @@ def test_lines_are_changed_and_removed(client, small, put):
     assert client.post(address, {"quantity": "1"}).status_code == 404
 
 
+def test_more_than_the_most_units_are_no_number_of_units(client, small, put, monkeypatch):
+    monkeypatch.setattr("shop.views.basket.MAX_UNITS", 5)
+    put(small.milk)
+    for wanted, kept in (("5", 5), ("6", 5), ("3", 3)):
+        client.post(f"/basket/update/{small.milk.pk}/", {"quantity": wanted})
+        assert units() == {"Fresh Milk, 1 gal": kept}
+
+
 def test_a_line_that_sold_out_since_blocks_the_checkout(client, small, put):
     put(small.milk)
     small.milk.stock = 0

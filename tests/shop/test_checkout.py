@@ -107,6 +107,39 @@ def test_checkout_says_what_is_missing_and_takes_no_empty_basket(client, small, 
     assert not Order.objects.exists()
 
 
+@pytest.mark.parametrize("way", ["login", "register"])
+def test_a_guests_orders_are_the_members_after_the_login(client, small, member, put, checkout, way):
+    client.post("/consent/", {"level": "full"})
+    put(small.cheese)
+    paid = checkout()
+    put(small.milk)
+    pending = checkout(pay=False)
+    of_another = Order.objects.create()
+    form = {"username": "bob", "email": "", "password1": PASSWORD, "password2": PASSWORD}
+    client.post(f"/{way}/", form if way == "register" else {"username": "ann", "password": PASSWORD})
+    assert client.get(f"/orders/{paid.pk}/").status_code == 200
+    assert client.get(f"/checkout/{pending.pk}/payment/").status_code == 200
+    client.post(f"/checkout/{pending.pk}/payment/")
+    pending.refresh_from_db()
+    customer = Customer.objects.get(user__username="ann" if way == "login" else "bob")
+    assert (pending.owner, pending.status, pending.visitor) == (customer, "paid", "")
+    of_another.refresh_from_db()
+    assert of_another.owner is None
+    client.post("/logout/")
+    assert client.get(f"/orders/{paid.pk}/").status_code == 404
+
+
+def test_paying_an_older_order_leaves_in_the_basket_what_was_put_there_since(client, small, put, checkout):
+    put(small.milk, 2)
+    older = checkout(pay=False)
+    put(small.milk, 1)
+    put(small.cheese, 3)
+    for _again in range(2):
+        client.post(f"/checkout/{older.pk}/payment/")
+    left = Basket.objects.get().lines.values_list("product", "quantity")
+    assert dict(left) == {small.milk.pk: 1, small.cheese.pk: 3}
+
+
 def test_an_order_is_found_by_its_owner_alone(client, small, member, put, checkout):
     put(small.milk)
     of_guest = checkout()
