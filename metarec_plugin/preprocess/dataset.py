@@ -13,10 +13,10 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess import clean as cleaning
 from metarec_plugin.preprocess import splits
-from metarec_plugin.preprocess.clean import RuleReport
+from metarec_plugin.preprocess.clean import Rule, RuleReport
 from metarec_plugin.preprocess.files import countable, distinct, read_products, scan_events
 from metarec_plugin.preprocess.histories import Dataset, Histories
-from metarec_plugin.preprocess.log import read_log, tomorrow
+from metarec_plugin.preprocess.log import COLUMNS, read_log, tomorrow
 from metarec_plugin.storefront import get_storefront
 
 __all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file", "dataset_from_log"]
@@ -48,33 +48,46 @@ def dataset_from_file(
     return build_dataset(events, splits.split_shuffled(events, seed), source)
 
 
-def dataset_from_log(seed: int) -> tuple[Dataset, tuple[RuleReport, ...]]:
-    """Return the dataset of the shop's own target events, and what cleaning dropped.
+def dataset_from_log(
+    seed: int, kinds: Sequence[str] | None = None, min_value: float | None = None
+) -> tuple[Dataset, tuple[RuleReport, ...]]:
+    """Return the dataset of the shop's own events, and what cleaning dropped.
 
-    Subjects with two distinct products take part, split by a seeded hash; the catalogue is what can still be
-    recommended. Raises InvalidData where the log holds too little.
+    kinds: what is learned, METAREC["TARGET_KINDS"] where None; min_value: events below it, or without a value,
+    do not count. Subjects with two distinct products take part, split by a seeded hash; the catalogue is what can
+    still be recommended. Raises InvalidData where the log holds too little.
     """
-    kinds = get_config().target_kinds
-    read = read_log(kinds)
+    kinds = tuple(kinds or get_config().target_kinds)
+    read = read_log(kinds, COLUMNS if min_value is None else (*COLUMNS, "value"))
     if not len(read):
         raise InvalidData(
             f"The event log holds no {' or '.join(kinds)} yet. Run `manage.py metarec_sync --full` to read "
-            "the shop's orders, or name other kinds in METAREC['TARGET_KINDS']."
+            "the shop's orders, or name other kinds in METAREC['TARGET_KINDS'] or --kinds."
         )
     live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
     # Event ids are unique, so no row of the log repeats another.
     rules = cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",))
+    if min_value is not None:
+        rules = (*rules, _low_value(min_value))
     cleaned = cleaning.clean(read, rules)
     events = distinct(cleaned.events)
     source = {
         "events": "event log",
         "kinds": list(kinds),
+        "min_value": min_value,
         "rows": len(read),
         "rows_kept": len(cleaned.events),
         "split": "hashed",
         "seed": seed,
     }
     return build_dataset(events, splits.split_hashed(events, seed), source), cleaned.report
+
+
+def _low_value(least: float) -> Rule:
+    def drops(events: pl.DataFrame) -> pl.Series:
+        return ~(events["value"] >= least).fill_null(False)
+
+    return Rule("low_value", f"without a value of at least {least:g}", ("value",), drops)
 
 
 def build_dataset(

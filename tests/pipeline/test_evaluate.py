@@ -165,6 +165,35 @@ def test_without_a_file_the_shops_own_log_is_measured():
 
 
 @pytest.mark.django_db
+def test_kinds_and_values_choose_from_the_log(tmp_path: Path):
+    from django.utils import timezone
+
+    from metarec_plugin.models import Event
+    from tests.storefronts.factories import make_product
+
+    products = [str(make_product().pk) for _ in range(40)]
+    given = [("purchase", 0, 10, None), ("rate", 0, 30, 5.0), ("rate", 30, 40, 1.0)]  # kind, products, stars
+    Event.objects.bulk_create(
+        Event(
+            event_id=f"{subject}:{kind}:{product}",
+            subject=f"user:{subject}",
+            kind=kind,
+            product=products[product],
+            value=stars,
+            at=timezone.now(),
+        )
+        for subject in range(40)
+        for kind, first, last, stars in given
+        for product in range(first, last)
+    )
+    found = []
+    for chosen in ((), ("--kinds", "rate"), ("--kinds", "rate", "--min-value", "4")):
+        run("--learners", "popularity", "--ks", "1", "--json", str(tmp_path / "out.json"), *chosen)
+        found.append(json.loads((tmp_path / "out.json").read_text())["data"]["products"])
+    assert found == [10, 40, 30]
+
+
+@pytest.mark.django_db
 def test_an_empty_log_is_answered_in_words():
     with pytest.raises(CommandError, match="metarec_sync"):
         run("--learners", "popularity")

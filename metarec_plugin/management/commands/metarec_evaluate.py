@@ -39,8 +39,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--users", type=Path, help="features of users; counted, no learner reads them yet"
         )
-        parser.add_argument("--clean", action="store_true", help="apply a shop's cleaning rules to the file")
-        parser.add_argument("--kinds", type=_names, help="comma-separated kinds of events that count")
+        parser.add_argument(
+            "--clean",
+            action="store_true",
+            help="apply a shop's cleaning rules to the file; the event log is always cleaned",
+        )
+        parser.add_argument(
+            "--kinds",
+            type=_names,
+            help="comma-separated kinds of events that count; default all of a file, TARGET_KINDS of the event log",
+        )
         parser.add_argument("--min-value", type=float, help="leave out events of a smaller value")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--learners", type=_names, default=ALL, help=f"default {','.join(ALL)}")
@@ -94,7 +102,7 @@ class Command(BaseCommand):
 
 def _dataset(options: dict[str, Any]) -> Dataset:
     if options["events"] is None:
-        return dataset_from_log(options["seed"])[0]
+        return dataset_from_log(options["seed"], options["kinds"], options["min_value"])[0]
     return dataset_from_file(
         options["events"],
         options["kinds"],
