@@ -58,6 +58,7 @@ WRONG: list[tuple[str, Any]] = [
     ("TRAIN_SECONDS", "60"),
     ("LEASE_SECONDS", 0),
     ("MAX_ATTEMPTS", 0),
+    ("KEEP_VERSIONS", 0),
 ]
 
 

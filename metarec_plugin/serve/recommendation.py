@@ -19,7 +19,7 @@ from metarec_plugin.serve.lift import lift_of
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.reasons import reason_for
-from metarec_plugin.serve.slate import ADAPTED, NEWEST, POPULAR, Slate, stage_of
+from metarec_plugin.serve.slate import ADAPTED, EMPTY, NEWEST, POPULAR, Slate, stage_of
 from metarec_plugin.signals import slate_served
 
 
@@ -35,10 +35,14 @@ def recommend(
 
     context: the products that the page is about; exclude: products not to show. Both take keys or instances.
     Never raises for want of a model, for a damaged one or for an unknown product: what cannot be adapted is
-    popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop.
+    popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop or one
+    that METAREC sets up wrongly.
     """
-    question = read_question(request_or_subject, k, placement, context, exclude)
     guard = Guard(placement)
+    slate_id = uuid.uuid4().hex
+    question = guard(partial(read_question, request_or_subject, k, placement, context, exclude), None)
+    if question is None:
+        return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
     history: tuple[str, ...] = guard(partial(_history, question), ())
     support = question.support(history)
     model = guard(get_model, None)
@@ -47,7 +51,6 @@ def recommend(
         if not filling.full:
             guard(partial(step, filling, support, model), None)
     entries = tuple(filling.entries)
-    slate_id = uuid.uuid4().hex
     slate = Slate(
         id=sign_slate(slate_id),
         entries=entries,

@@ -138,6 +138,18 @@ def test_a_bug_in_the_shops_own_visibility_rule_gives_an_empty_slate(
     assert (slate.stage, len(slate)) == ("empty", 0)
 
 
+@pytest.mark.parametrize("wrong", [{"SYNC_DAYS": "30"}, {"CONSENT": "shop.nowhere.level"}])
+def test_a_misconfigured_shop_still_has_its_pages_and_the_log_names_the_setting(
+    publish, visit, keys, wrong, caplog
+):
+    publish()
+    request = visit(keys[:2])
+    with override_settings(METAREC={**METAREC, **wrong}), caplog.at_level(logging.WARNING):
+        slate = recommend(request, placement="home")
+    assert next(iter(wrong)) in slate.problem
+    assert next(iter(wrong)) in caplog.text
+
+
 def test_a_receiver_that_fails_does_not_reach_the_page(publish, visit, keys):
     from metarec_plugin.signals import slate_served
 
