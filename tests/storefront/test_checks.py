@@ -63,9 +63,6 @@ def test_sound_mappings_have_no_problem_and_ask_the_database_nothing(
         {"STOREFRONT": "shop.missing.Storefront"},
         {"STOREFRONT": "shop.models.Product"},
         {"CONSENT": "maybe"},
-        {"CONSENT": "shop.nowhere.level"},
-        {"CONSENT": "shop.consent.LEVELS"},
-        {"LEARNERS": "maml"},
         ["STOREFRONT"],
     ],
 )
@@ -75,6 +72,25 @@ def test_e001_no_storefront_can_be_made(setting: Any) -> None:
         assert checks.check_settings() == []
     assert found.id == "metarec.E001"
     assert found.hint
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"CONSENT": "shop.nowhere.level"},
+        {"CONSENT": "shop.consent.LEVELS"},
+        {"TARGET_KINDS": "purchase"},
+        {"LEARNERS": "maml"},
+        {"SUPPORT_WINDOW": "50"},
+        {"DEVICE": "gpu"},
+        {"PLACEMENTS": {"home": {"lift": "much"}}},
+    ],
+)
+def test_e001_a_value_that_cannot_be_used_in_an_otherwise_sound_shop(wrong: dict[str, Any]) -> None:
+    with override_settings(METAREC={"STOREFRONT": "shop.metarec.ShopStorefront", **wrong}):
+        (found,) = checks.check_storefront()
+    assert found.id == "metarec.E001"
+    assert next(iter(wrong)) in found.msg
 
 
 def test_e001_tells_a_wrong_value_from_a_missing_storefront() -> None:
