@@ -204,9 +204,8 @@ class Trainer:
         if not _is_whole(path):
             logger.warning("checkpoint=%s is damaged; training starts anew", path)
             return None
-        # A GPU's checkpoint may be read where there is none.
-        device = next(iter(self._mean.values())).device
-        saved = torch.load(path, weights_only=True, map_location=device)
+        # A GPU's checkpoint may be read where there is none, and an optimizer counts its steps on the CPU.
+        saved = torch.load(path, weights_only=True, map_location="cpu")
         if saved.get("identity") != self._identity:
             logger.warning("checkpoint=%s is of other data or settings; training starts anew", path)
             return None
@@ -218,7 +217,8 @@ class Trainer:
             return
         self._learner.load_state_dict(saved["learner"])
         self._optimizer.load_state_dict(saved["optimizer"])
-        self._mean, self._best_state = saved["mean"], saved["best"]
+        self._mean = {name: value.to(self._mean[name].device) for name, value in saved["mean"].items()}
+        self._best_state = saved["best"]
         progress = json.loads(saved["progress"])
         self._best, self._best_step = progress["best"], progress["best_step"]
         self._step, self._spent = progress["step"], progress["spent"]
