@@ -23,13 +23,14 @@ def start_gradient(params: Params) -> Tensor:
     return torch.softmax(params.vectors @ params.start + params.bias, dim=0) @ params.vectors
 
 
-def adapt(params: Params, first: Tensor, support: Tensor) -> Tensor:
+def adapt(params: Params, first: Tensor, support: Tensor, first_order: bool = False) -> Tensor:
     """Return the (d,) vector of a subject after T gradient steps on its support.
 
     support: (k,) products, padded with -1; first: `start_gradient(params)`. The loss is the cross-entropy of the
     support, t uniform over it, under a softmax over the whole catalogue; its gradient in u is
     V'(softmax(V u + bias) - t) in closed form, so differentiating through the steps gives the exact second order
     (MAML, Finn et al. 2017, eq. 1 and section 2.2; learned step sizes as in Meta-SGD, Li et al. 2017, eq. 2).
+    first_order: take the gradients of the steps as constants (section 5.2 there).
     """
     known = (support >= 0).to(params.vectors.dtype)
     share = known / known.sum().clamp(min=1)  # t on the support, (k,)
@@ -39,13 +40,15 @@ def adapt(params: Params, first: Tensor, support: Tensor) -> Tensor:
         if step:
             probability = torch.softmax(params.vectors @ state + params.bias, dim=0)  # (N,)
             first = probability @ params.vectors
-        state = state - size * (first - target)
+        gradient = first - target
+        state = state - size * (gradient.detach() if first_order else gradient)
     return state
 
 
-def adapt_many(params: Params, supports: Tensor) -> Tensor:
+def adapt_many(params: Params, supports: Tensor, first_order: bool = False) -> Tensor:
     """Return (B, d) vectors for (B, k) supports padded with -1: `adapt`, vectorised over the subjects."""
-    return vmap(adapt, in_dims=(None, None, 0))(params, start_gradient(params), supports)
+    each = vmap(adapt, in_dims=(None, None, 0, None))
+    return each(params, start_gradient(params), supports, first_order)
 
 
 def raw_scores(params: Params, states: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from metarec_plugin.train.sampling import EpisodeSampler
 from metarec_plugin.train.trainer import Trainer, TrainerConfig, Validate
 
 VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
+STEP_SIZE_BATCHES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ def _maml(request: Request) -> Fitted:
     vectors = first_vectors(dataset, config.dimensions, request.seed)
     learner = Maml(config, vectors, dataset.log_prior).to(resolve_device(request.device))
     sampler = EpisodeSampler(dataset.train, rng)
-    choose_step_size(learner, [sampler.draw(config.batch) for _ in range(4)])
+    step_size = choose_step_size(learner, [sampler.draw(config.batch) for _ in range(STEP_SIZE_BATCHES)])
     outcome = Trainer(
         learner,
         sampler,
@@ -103,6 +104,7 @@ def _maml(request: Request) -> Fitted:
     ).run(request.budget_seconds)
     report: dict[str, Any] = {
         "config": asdict(config),
+        "first_step_size": step_size,
         **asdict(outcome),
         "cut_by_budget": outcome.stopped_by == "budget",
         "note": outcome.note,

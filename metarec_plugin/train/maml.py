@@ -27,20 +27,34 @@ class MamlConfig:
 
     dimensions: int = 64
     steps: int = 2
-    batch: int = 64  # episodes an outer step
-    learning_rate: float = 3e-3  # of vectors and biases
+    batch: int = 128  # episodes an outer step
+    learning_rate: float = 1e-3  # of the vectors
+    decay: float = 10.0  # pull of the vectors back to the first ones
+    bias_rate: float = 3e-3
+    bias_decay: float = 1.0
     state_rate: float = 1e-2  # of the start and the step sizes
+    first_order: bool = False  # leave out how a step's gradient depends on the parameters
 
 
 class Maml(nn.Module):
-    """The meta-parameters, and the loss of the outer loop."""
+    """The meta-parameters, and the loss of the outer loop.
+
+    Vectors and biases are pulled back to where they started with each step: without that a few hundred steps
+    fit the training shoppers by heart, and on sparse stores validation falls below the start.
+    """
+
+    first_vectors: Tensor
+    log_prior: Tensor
 
     def __init__(self, config: MamlConfig, vectors: np.ndarray, log_prior: np.ndarray) -> None:
         super().__init__()
         dimensions = vectors.shape[1]
         self.config = config
-        self.vectors = nn.Parameter(torch.from_numpy(vectors))
-        self.bias = nn.Parameter(torch.from_numpy(log_prior.copy()))
+        # No part of a checkpoint: whoever goes on from one has computed them from the same data.
+        self.register_buffer("first_vectors", torch.from_numpy(vectors.copy()), persistent=False)  # (N, d)
+        self.register_buffer("log_prior", torch.from_numpy(log_prior.copy()), persistent=False)  # (N,)
+        self.vectors = nn.Parameter(self.first_vectors.clone())
+        self.bias = nn.Parameter(self.log_prior.clone())
         self.start = nn.Parameter(torch.zeros(dimensions))
         # Sizes are learned as logarithms: a step never goes uphill.
         self.log_step_sizes = nn.Parameter(torch.zeros(config.steps, dimensions))
@@ -51,31 +65,45 @@ class Maml(nn.Module):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the outer loss: the query's mean cross-entropy over the whole catalogue but the support."""
-        device = self.vectors.device
-        support, query = (torch.as_tensor(part, device=device) for part in batch)
-        logits = raw_scores(self.params, adapt_many(self.params, support))  # (B, N)
+        params = self.params
+        support, query = (torch.as_tensor(part, device=self.start.device) for part in batch)
+        logits = raw_scores(params, adapt_many(params, support, self.config.first_order))  # (B, N)
         logits = logits.scatter(1, support, -torch.inf)
         asked = query >= 0  # (B, 20)
         chosen = F.log_softmax(logits, dim=1).gather(1, query.clamp(min=0))
         return -(torch.where(asked, chosen, 0.0).sum(dim=1) / asked.sum(dim=1)).mean()
 
     def optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
+        config = self.config
+        optimizer = torch.optim.Adam(
             [
-                {"params": [self.vectors, self.bias], "lr": self.config.learning_rate},
-                {"params": [self.start, self.log_step_sizes], "lr": self.config.state_rate},
+                {"params": [self.vectors], "lr": config.learning_rate},
+                {"params": [self.bias], "lr": config.bias_rate},
+                {"params": [self.start, self.log_step_sizes], "lr": config.state_rate},
             ]
         )
+        optimizer.register_step_pre_hook(lambda *_: self._pull_back())
+        return optimizer
+
+    @torch.no_grad()
+    def _pull_back(self) -> None:
+        """Decay, decoupled from the gradient as in AdamW (Loshchilov and Hutter 2019), but towards the start."""
+        config = self.config
+        self.vectors.lerp_(self.first_vectors, config.learning_rate * config.decay)
+        self.bias.lerp_(self.log_prior, config.bias_rate * config.bias_decay)
 
     def scorer(self) -> Scorer:
         """Return the raw scores of episodes as a callable for evaluation."""
 
+        with torch.no_grad():
+            params = Params(*(part.detach().clone() for part in self.params))
+
         @torch.no_grad()
         def score(episodes: Episodes) -> np.ndarray:
             if not episodes.k:
-                return np.tile(self.bias.cpu().numpy(), (len(episodes), 1))
-            support = torch.as_tensor(episodes.support, dtype=torch.int64, device=self.vectors.device)
-            return raw_scores(self.params, adapt_many(self.params, support)).cpu().numpy()
+                return np.tile(params.bias.cpu().numpy(), (len(episodes), 1))
+            support = torch.as_tensor(episodes.support, dtype=torch.int64, device=params.bias.device)
+            return raw_scores(params, adapt_many(params, support)).cpu().numpy()
 
         return score
 
