@@ -34,7 +34,8 @@ class Command(BaseCommand):
             ],
         }  # fmt: skip
         processes: dict[str, subprocess.Popen[bytes]] = {}
-        signal.signal(signal.SIGTERM, _interrupt)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, _interrupt)
         try:
             for name, command in commands.items():
                 extra = web_threads if name == "web" else {}
