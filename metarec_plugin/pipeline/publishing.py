@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Scorer
-from metarec_plugin.evaluate.lift import lift_curve
+from metarec_plugin.evaluate.lift import LiftCurve, lift_curve
 from metarec_plugin.evaluate.protocol import Result, evaluate
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate
@@ -18,6 +18,7 @@ from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import read_bundle, write_bundle
 from metarec_plugin.publish.gate import Verdict
+from metarec_plugin.serve.lift import RETURNING_K
 from metarec_plugin.storefront import get_storefront
 
 Measured = Mapping[int, Result]
@@ -34,9 +35,7 @@ def publish(
     judge: the gate; a version that nobody judges is a baseline.
     """
     version, root = uuid.uuid4(), get_config().artifacts
-    lift = lift_curve(
-        candidate.scorer(), dataset.validation, dataset.log_prior, allowed_loss=get_config().lift_loss
-    )
+    newcomer, returning = (_lift(candidate, dataset, ks) for ks in (HEADLINE_KS, (RETURNING_K,)))
     manifest = {
         "learner": candidate.learner,
         "kind": candidate.kind,
@@ -44,7 +43,11 @@ def publish(
         "seed": run.seed,
         "data_hash": dataset.hash,
         "metrics": dict(candidate.report),
-        "lifts": {"home": lift.chosen},
+        # At 50 products too few shoppers may be left to choose by: then what holds for newcomers holds.
+        "lifts": {
+            "home": newcomer.chosen,
+            f"home_at_{RETURNING_K}": (returning if returning.points else newcomer).chosen,
+        },
     }
     sha256 = write_bundle(root, version, manifest, candidate.arrays)
     served = Candidate(candidate.learner, candidate.kind, read_bundle(root, version, sha256).arrays)
@@ -59,12 +62,18 @@ def publish(
         verdict=verdict.as_json() if verdict else {},
         metrics={
             "test": figures(measured),
-            "lift": lift.as_json(),
+            "lift": newcomer.as_json(),
+            "lifts": manifest["lifts"],
             "training": dict(candidate.report),
         },
         data_hash=dataset.hash,
         validation_score=validation_score(served.scorer(), dataset),
     )
+
+
+def _lift(candidate: Candidate, dataset: Dataset, ks: Sequence[int]) -> LiftCurve:
+    allowed = get_config().lift_loss
+    return lift_curve(candidate.scorer(), dataset.validation, dataset.log_prior, allowed_loss=allowed, ks=ks)
 
 
 def measure(scorer: Scorer, dataset: Dataset, histories: Histories) -> dict[int, Result]:

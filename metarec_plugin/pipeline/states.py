@@ -18,7 +18,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Event, SubjectState
 from metarec_plugin.serve.current import get_model
-from metarec_plugin.serve.lift import lift_of
+from metarec_plugin.serve.lift import lift_at, lift_of
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _adapt(model: OnlineModel, batch_model: BatchModel, settings: Settings, batc
             **asdict(settings),
             last_event=each.last_event,
             placement=PLACEMENT,
-            ranking=_ranking(model, row, support, settings.lift),
+            ranking=_ranking(model, row, support, lift_at(model, PLACEMENT, len(support))),
         )
         for each, row, support in zip(batch, scored, supports)
         if len(support)

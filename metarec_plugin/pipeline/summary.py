@@ -26,7 +26,8 @@ def summary(report: Mapping[str, Any]) -> str:
         "",
         f"Served from now on: {promoted['learner']}, version {promoted['version']} "
         f"(validation NDCG@20 {promoted['validation_score']:.4f}, the best of what may be served; "
-        f"home lift {promoted['lift']['chosen']:.3g}).",
+        f"home lift {promoted['lifts']['home']:.3g}, at 50 known products "
+        f"{min(promoted['lifts'].values()):.3g}).",
     ]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from metarec_plugin.serve import candidates
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.filling import Filling
 from metarec_plugin.serve.guard import Guard
-from metarec_plugin.serve.lift import lift_of
+from metarec_plugin.serve.lift import lift_at, lift_of
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.reasons import reason_for
@@ -99,9 +99,8 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     known = model.index(support)
     if model.stage(known) == ADAPTED:
         question = filling.question
-        ranked = candidates.adapted(
-            model, known, model.index(filling.left_out), lift_of(model, question.placement), question.k
-        )
+        lift = lift_at(model, question.placement, len(known))
+        ranked = candidates.adapted(model, known, model.index(filling.left_out), lift, question.k)
         filling.add(ranked, ADAPTED, reason_for(ADAPTED, question.placement))
 
 
