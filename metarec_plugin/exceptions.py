@@ -29,5 +29,9 @@ class NoModel(MetaRecError):
     """No version has been promoted yet."""
 
 
+class BrokerUnreachable(MetaRecError):
+    """A message could not be handed to the broker; what it was about is a row and waits."""
+
+
 class RunRefused(MetaRecError):
     """A training run cannot be claimed: another worker holds its lease, or its attempts are used up."""

@@ -25,7 +25,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import RunRefused
+from metarec_plugin.exceptions import MetaRecError, RunRefused
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.signals import training_finished
 
@@ -173,7 +173,8 @@ def execute(
             _finish(
                 run, TrainingRun.State.FAILED, error="".join(traceback.format_exception_only(error)).strip()
             )
-            log.exception("training failed run=%s", run_id)
+            # A foreseen error says all in its words; of any other the place is needed.
+            log.error("training failed run=%s", run_id, exc_info=not isinstance(error, MetaRecError))
             raise
         if _finish(run, TrainingRun.State.DONE, report=result, progress=1.0):
             shutil.rmtree(checkpoints_of(run_id), ignore_errors=True)  # nobody goes on from here

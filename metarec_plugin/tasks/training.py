@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from kombu.exceptions import OperationalError
 
-from metarec_plugin.exceptions import RunRefused
+from metarec_plugin.exceptions import BrokerUnreachable, RunRefused
 from metarec_plugin.pipeline import runs
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,15 @@ def recover_runs() -> None:
 
 
 def enqueue(run_id: int) -> None:
-    """Ring for a run. The queue is named here, so that a shop need not route our tasks in its settings."""
-    train.apply_async((run_id,), queue=QUEUE)
+    """Ring for a run. The queue is named here, so that a shop need not route our tasks in its settings.
+
+    Raises BrokerUnreachable; the run stays queued, and the periodic sweep rings again.
+    """
+    try:
+        train.apply_async((run_id,), queue=QUEUE)
+    except OperationalError as error:
+        raise BrokerUnreachable(
+            f"Run {run_id} is queued as a row, but the broker did not take its message ({error}). Start the broker; "
+            "the periodic sweep rings for the run, or go on by `manage.py metarec_train --resume` with its number."
+        ) from error
     runs.note_rung(run_id)

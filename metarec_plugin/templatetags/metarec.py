@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from django import template
 from django.template import Context, Engine
+from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from metarec_plugin.serve.guard import Guard
@@ -18,6 +20,7 @@ from metarec_plugin.serve.recommendation import recommend as answer
 from metarec_plugin.serve.slate import Entry, Slate
 from metarec_plugin.storefront import get_storefront
 
+log = logging.getLogger(__name__)
 register = template.Library()
 
 _TEMPLATE_NAME = re.compile(r"[a-z0-9_-]+")
@@ -69,7 +72,11 @@ def recommend(
 @register.inclusion_tag("metarec/beacon.html")
 def metarec_beacon() -> dict[str, object]:
     """Load the script that reports views, dwell time and clicks; the page works the same without it."""
-    return {}
+    try:
+        return {"endpoint": reverse("metarec:beacon")}
+    except NoReverseMatch:  # check W004 says so; a page is not the place
+        log.warning("no beacon on the page reason=metarec_plugin.urls is not included")
+        return {"endpoint": ""}
 
 
 def cards_of(slate: Slate) -> list[Card]:

@@ -237,3 +237,11 @@ def test_a_popular_list_without_what_a_visitor_saw_is_private(client, publish, k
     answer = client.get("/")
     assert 'data-metarec-stage="popular"' in answer.content.decode()
     assert "private" in answer["Cache-Control"]
+
+
+def test_a_page_renders_without_the_beacon_where_its_address_is_not_included(settings):
+    settings.ROOT_URLCONF = "tests.serve.no_urls"
+    assert (
+        Template("{% load metarec %}before{% metarec_beacon %}after").render(Context()).strip()
+        == "beforeafter"
+    )

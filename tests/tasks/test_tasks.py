@@ -6,7 +6,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from django.core.management import CommandError, call_command
 from django_celery_beat.models import PeriodicTask
+from kombu.exceptions import OperationalError
 
 from metarec_plugin import tasks
 from metarec_plugin.models import TrainingRun
@@ -88,3 +90,13 @@ def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
     rows = PeriodicTask.objects.filter(task__startswith="metarec.")
     assert {row.task for row in rows} == known
     assert {row.queue for row in rows} == {"metarec.cpu"}
+
+
+def test_a_broker_that_is_down_is_said_in_words_and_the_run_waits(monkeypatch):
+    def refuse(self, *args, **options):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
+    with pytest.raises(CommandError, match="queued as a row, but the broker did not take its message"):
+        call_command("metarec_train", "--enqueue")
+    assert TrainingRun.objects.get().state == TrainingRun.State.QUEUED

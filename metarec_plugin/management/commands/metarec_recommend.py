@@ -27,6 +27,10 @@ class Command(BaseCommand):
     def handle(self, *, events: str, user: str | None, placement: str, k: int, **options: Any) -> None:
         context = [key.strip() for key in events.split(",") if key.strip()]
         subject = user if user is None or ":" in user else f"user:{user}"
+        if context and (unknown := set(context) - set(get_storefront().live_products(context))):
+            self.stderr.write(
+                f"Not in the catalogue, or not to be had: {', '.join(sorted(unknown))}. A key is the product's pk."
+            )
         slate = recommend(subject, k=k, placement=placement, context=context)
         self.stdout.write(self._json(slate) if options["json"] else self._table(slate))
 

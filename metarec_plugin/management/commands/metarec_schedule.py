@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.tasks import schedule
 
 
 class Command(BaseCommand):
@@ -18,7 +18,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            from metarec_plugin.tasks import schedule
+
             made = schedule.install()
+        except ImportError as error:
+            raise CommandError(
+                f"{error}. The schedule needs the packages of django-metarec[worker]."
+            ) from error
+        except OperationalError as error:
+            raise CommandError(
+                f"{error}. Run `manage.py migrate` first: beat's tables are missing."
+            ) from error
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         for name in made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,6 +11,19 @@ from tqdm import tqdm
 
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.pipeline import runs
+
+WORKER_NEEDED = (
+    "{error}. Training needs the packages of a worker: install django-metarec[worker], or run this where it is "
+    "installed."
+)
+
+
+def _enqueue() -> Callable[[int], None]:
+    try:
+        from metarec_plugin.tasks import enqueue
+    except ImportError as error:
+        raise CommandError(WORKER_NEEDED.format(error=error)) from error
+    return enqueue
 
 
 class Command(BaseCommand):
@@ -37,15 +51,20 @@ class Command(BaseCommand):
                 budget_seconds=options["budget_seconds"],
             ).pk
         if options["enqueue"]:
-            from metarec_plugin.tasks import enqueue
-
+            enqueue = _enqueue()
             if resume and not runs.reopen(run_id):
                 raise CommandError(f"Training run {run_id} does not exist, is held by a worker, or is done.")
-            enqueue(run_id)
+            try:
+                enqueue(run_id)
+            except MetaRecError as error:
+                raise CommandError(str(error)) from error
             self.stdout.write(f"Run {run_id} is queued on metarec.gpu.")
             return
-        from metarec_plugin.pipeline.summary import summary
-        from metarec_plugin.pipeline.train import train_run
+        try:
+            from metarec_plugin.pipeline.summary import summary
+            from metarec_plugin.pipeline.train import train_run
+        except ImportError as error:
+            raise CommandError(WORKER_NEEDED.format(error=error)) from error
 
         with tqdm(
             total=100, bar_format="{desc:<44.44}{percentage:3.0f}%|{bar:30}| {elapsed}", leave=False
