@@ -241,7 +241,5 @@ def test_a_popular_list_without_what_a_visitor_saw_is_private(client, publish, k
 
 def test_a_page_renders_without_the_beacon_where_its_address_is_not_included(settings):
     settings.ROOT_URLCONF = "tests.serve.no_urls"
-    assert (
-        Template("{% load metarec %}before{% metarec_beacon %}after").render(Context()).strip()
-        == "beforeafter"
-    )
+    page = Template("{% load metarec %}before{% metarec_beacon %}after").render(Context())
+    assert page.split() == ["before", "after"]
