@@ -60,7 +60,7 @@ def test_scores_equal_the_plain_computation(kind, support):
 @pytest.mark.parametrize("bias", [0.0, 80.0, -80.0])
 def test_the_inner_loop_is_the_same_over_several_blocks(monkeypatch, bias):
     """Blocks whose highest logits rise, fall and would overflow if each were not taken relative to a peak."""
-    monkeypatch.setattr("metarec_plugin.adapt.online.BLOCK", 7)
+    monkeypatch.setattr("metarec_plugin.adapt.kinds.BLOCK", 7)
     arrays = bundles.arrays("gradient")
     arrays["bias"] += np.linspace(0, bias, 40, dtype="f4")
     first = softmax(arrays["vectors"].astype("f8") @ arrays["start"] + arrays["bias"])
