@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +13,11 @@ import torch
 from torch import Tensor
 
 from metarec_plugin.evaluate.episodes import Scorer
+from metarec_plugin.train.checkpoints import read_checkpoint, write_checkpoint
 from metarec_plugin.train.sampling import Batch
 
 Progress = Callable[[float, str], None]
 Validate = Callable[[Scorer], float]
-logger = logging.getLogger(__name__)
 
 
 class Learner(Protocol):
@@ -40,13 +36,29 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """When to look and when to stop. A step is one batch of episodes."""
+    """When to look and when to stop. A step is one batch of episodes.
+
+    validate_at: the first looks, ascending; after the last of them one comes every `validate_every` steps. From
+    good first vectors the best weights are often a few dozen steps away, which even looks would pass by.
+    warmup: steps over which the learning rates rise in a line to their values; 0 for none.
+    """
 
     batch: int = 64
+    validate_at: tuple[int, ...] = (10, 20, 35, 50)
     validate_every: int = 50
+    warmup: int = 0
     patience: int = 30  # validations without a better one
     max_steps: int = 20_000
     average: float = 0.98  # of the running mean of the weights that is validated and kept
+
+    def looks_at(self, step: int) -> bool:
+        """Tell whether the weights are validated after this step."""
+        since = step - max(self.validate_at, default=0)
+        return step in self.validate_at or (since > 0 and since % self.validate_every == 0)
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rates that step number `step`, from 1, is made with."""
+        return min(1.0, step / self.warmup) if self.warmup else 1.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class Outcome:
 
     steps: int
     seconds: float
+    validation_seconds: float  # the part of them that looking took
     best: float
     best_step: int
     stopped_by: str  # budget, patience or steps
@@ -99,9 +112,11 @@ class Trainer:
         self._config, self._progress = config, progress
         self._checkpoint, self._identity = checkpoint, identity
         self._optimizer = learner.optimizer()
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._mean = _copy(learner.state_dict())
         self._best_state = _copy(learner.state_dict())
-        self._best, self._best_step, self._step, self._spent = -np.inf, 0, 0, 0.0
+        self._best, self._best_step, self._step = -np.inf, 0, 0
+        self._spent, self._looking = 0.0, 0.0
         self._curve: list[tuple[int, float | None, float]] = []
 
     def run(self, budget_seconds: float) -> Outcome:
@@ -119,7 +134,7 @@ class Trainer:
             self._spent = time.monotonic() - began
             over = self._spent >= budget_seconds
             last = over or self._step == self._config.max_steps
-            if self._step % self._config.validate_every == 0 or last:
+            if last or self._config.looks_at(self._step):
                 self._look(float(np.mean(losses)))
                 losses = []
                 self._save()
@@ -132,10 +147,18 @@ class Trainer:
                 break
         self._learner.load_state_dict(self._best_state)
         return Outcome(
-            self._step, self._spent, float(self._best), self._best_step, stopped_by, tuple(self._curve)
+            self._step,
+            self._spent,
+            self._looking,
+            float(self._best),
+            self._best_step,
+            stopped_by,
+            tuple(self._curve),
         )
 
     def _advance(self) -> float:
+        for group, rate in zip(self._optimizer.param_groups, self._rates):
+            group["lr"] = rate * self._config.rate(self._step + 1)
         loss = self._learner.loss(self._sampler.draw(self._config.batch))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -150,6 +173,7 @@ class Trainer:
 
     def _look(self, loss: float | None) -> None:
         """Validate the running mean of the weights, and keep it if it is the best so far."""
+        began = time.perf_counter()
         current = _copy(self._learner.state_dict())
         self._learner.load_state_dict(self._mean)
         score = self._validate(self._learner.scorer())
@@ -157,6 +181,7 @@ class Trainer:
             self._best, self._best_step, self._best_state = score, self._step, _copy(self._mean)
         self._learner.load_state_dict(current)
         self._curve.append((self._step, loss, score))
+        self._looking += time.perf_counter() - began
 
     def _best_place(self) -> int:
         return next(place for place, (step, _, _) in enumerate(self._curve) if step == self._best_step)
@@ -171,70 +196,36 @@ class Trainer:
     def _save(self) -> None:
         if self._checkpoint is None:
             return
-        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._checkpoint.with_suffix(".tmp")
-        torch.save(
-            {
-                "identity": self._identity,
-                "learner": self._learner.state_dict(),
-                "mean": self._mean,
-                "best": self._best_state,
-                "optimizer": self._optimizer.state_dict(),
-                # As text: plain data is all that is read back (weights_only).
-                "progress": json.dumps(
-                    {
-                        "best": self._best,
-                        "best_step": self._best_step,
-                        "step": self._step,
-                        "spent": self._spent,
-                        "curve": self._curve,
-                        "rng": self._rng.bit_generator.state,
-                    }
-                ),
-            },
-            aside,
-        )
-        os.replace(aside, self._checkpoint)
-
-    def _read(self) -> dict[str, Any] | None:
-        """Return the checkpoint if there is one that is whole and of this identity."""
-        path = self._checkpoint
-        if path is None or not path.exists():
-            return None
-        if not _is_whole(path):
-            logger.warning("checkpoint=%s is damaged; training starts anew", path)
-            return None
-        # A GPU's checkpoint may be read where there is none, and an optimizer counts its steps on the CPU.
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        if saved.get("identity") != self._identity:
-            logger.warning("checkpoint=%s is of other data or settings; training starts anew", path)
-            return None
-        return saved
+        tensors = {
+            "learner": self._learner.state_dict(),
+            "mean": self._mean,
+            "best": self._best_state,
+            "optimizer": self._optimizer.state_dict(),
+        }
+        progress = {
+            "best": self._best,
+            "best_step": self._best_step,
+            "step": self._step,
+            "spent": self._spent,
+            "looking": self._looking,
+            "curve": self._curve,
+            "rng": self._rng.bit_generator.state,
+        }
+        write_checkpoint(self._checkpoint, self._identity, tensors, progress)
 
     def _restore(self) -> None:
-        saved = self._read()
+        saved = read_checkpoint(self._checkpoint, self._identity)
         if saved is None:
             return
         self._learner.load_state_dict(saved["learner"])
         self._optimizer.load_state_dict(saved["optimizer"])
         self._mean = {name: value.to(self._mean[name].device) for name, value in saved["mean"].items()}
         self._best_state = saved["best"]
-        progress = json.loads(saved["progress"])
+        progress = saved["progress"]
         self._best, self._best_step = progress["best"], progress["best_step"]
-        self._step, self._spent = progress["step"], progress["spent"]
+        self._step, self._spent, self._looking = progress["step"], progress["spent"], progress["looking"]
         self._curve = [tuple(point) for point in progress["curve"]]
         self._rng.bit_generator.state = progress["rng"]
-
-
-def _is_whole(path: Path) -> bool:
-    """Tell whether the file is a zip, which torch writes, with all its checksums right."""
-    if not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError):
-        return False
 
 
 def _copy(state: dict[str, Any]) -> dict[str, Any]:

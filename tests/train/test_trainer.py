@@ -26,14 +26,19 @@ class Interrupted(Exception):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock on which a second passes each time it is read."""
-    now = SimpleNamespace(seconds=0.0)
+    """A clock on which a second passes each time it is read; that of the looks passes a quarter."""
+    now = SimpleNamespace(seconds=0.0, looking=0.0)
 
     def monotonic() -> float:
         now.seconds += 1
         return now.seconds
 
-    monkeypatch.setattr("metarec_plugin.train.trainer.time", SimpleNamespace(monotonic=monotonic))
+    def perf_counter() -> float:
+        now.looking += 0.25
+        return now.looking
+
+    clocks = SimpleNamespace(monotonic=monotonic, perf_counter=perf_counter)
+    monkeypatch.setattr("metarec_plugin.train.trainer.time", clocks)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,8 @@ def train(
 def assert_same(found: tuple[dict, Outcome], expected: tuple[dict, Outcome]) -> None:
     for name, array in expected[0].items():
         np.testing.assert_array_equal(found[0][name], array, err_msg=name)
-    assert dataclasses.replace(found[1], seconds=0) == dataclasses.replace(expected[1], seconds=0)
+    timeless = {"seconds": 0, "validation_seconds": 0}
+    assert dataclasses.replace(found[1], **timeless) == dataclasses.replace(expected[1], **timeless)
 
 
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(dataset, tmp_path):
@@ -216,3 +222,41 @@ def test_the_budget_counts_what_earlier_attempts_spent(clock, tmp_path, dataset)
     with pytest.raises(Interrupted):
         train(dataset, checkpoint, looks=2)
     assert train(dataset, checkpoint)[1].seconds == 30  # a step reads the clock once
+
+
+def test_the_first_looks_come_where_they_are_asked_for_and_then_at_even_steps():
+    curve = walk(validate_at=(1, 2, 7), validate_every=10)[1].curve
+    assert [step for step, _, _ in curve] == [0, 1, 2, 7, 17, 27, 30]
+
+
+def test_looks_take_the_smaller_part_of_a_run_even_where_one_costs_as_much_as_seven_steps():
+    config = TrainerConfig()
+    for steps in (200, 1000):
+        looks = 1 + sum(config.looks_at(step) for step in range(1, steps + 1))
+        assert 7 * looks < 0.35 * steps
+
+
+def test_a_resumed_run_looks_at_the_same_steps(dataset, tmp_path):
+    config = dataclasses.replace(CONFIG, validate_at=(1, 2, 7), validate_every=10)
+    with pytest.raises(Interrupted):
+        train(dataset, tmp_path / "checkpoint.pt", looks=2, config=config)
+    resumed = train(dataset, tmp_path / "checkpoint.pt", config=config)
+    assert_same(resumed, train(dataset, config=config))
+
+
+def test_the_outcome_says_how_long_the_looks_took(clock):
+    assert walk()[1].validation_seconds == 7 * 0.25  # at 0, 5, ..., 30
+
+
+def test_learning_rates_rise_in_a_line_to_where_they_stay():
+    _, outcome = walk(warmup=4, max_steps=6, validate_at=(1, 2, 3, 4, 5))
+    places = [score for _, _, score in outcome.curve]
+    assert places == [0, 0.25, 0.75, 1.5, 2.5, 3.5, 4.5]
+
+
+def test_a_resumed_run_goes_on_with_the_rate_that_it_had_reached(dataset, tmp_path):
+    config = dataclasses.replace(CONFIG, warmup=20)
+    with pytest.raises(Interrupted):
+        train(dataset, tmp_path / "checkpoint.pt", looks=2, config=config)
+    resumed = train(dataset, tmp_path / "checkpoint.pt", config=config)
+    assert_same(resumed, train(dataset, config=config))

@@ -15,7 +15,7 @@ from metarec_plugin.evaluate.episodes import Episodes, Scorer
 from metarec_plugin.train.sampling import Batch
 from metarec_plugin.train.trainer import Outcome, Trainer, TrainerConfig
 
-CONFIG = TrainerConfig(batch=8, validate_every=5, patience=100, max_steps=30)
+CONFIG = TrainerConfig(batch=8, validate_at=(), validate_every=5, patience=100, max_steps=30)
 EMPTY = Batch(np.empty((1, 1), dtype=np.int64), np.empty((1, 20), dtype=np.int64))
 NO_EPISODES = Episodes(0, *(np.empty((0,)) for _ in range(3)), None)
 
