@@ -140,7 +140,7 @@ def best_scale(scores: np.ndarray, cases: Episodes) -> float:
     target = float(((hit * asked).sum(axis=1) / asked.sum(axis=1)).mean())
 
     def likelihood(scale: float) -> tuple[float, np.ndarray]:
-        weighted = exclude(np.float32(scale) * scores, cases.support)
+        weighted = exclude(np.float32(scale) * scores, cases.excluded)
         total = _log_sum(weighted)
         return float(total.mean()) - scale * target, np.exp(weighted - total, out=weighted)
 
@@ -162,7 +162,7 @@ def best_scale(scores: np.ndarray, cases: Episodes) -> float:
 
 
 def _mean_ndcg(scores: np.ndarray, log_prior: np.ndarray, ratio: float, cases: Episodes) -> float:
-    ranked = exclude(scores + np.float32(ratio) * log_prior, cases.support)
+    ranked = exclude(scores + np.float32(ratio) * log_prior, cases.excluded)
     found = metrics.hits(metrics.top_products(ranked), cases.query)
     return float(metrics.ndcg(found, metrics.relevant(cases.query)).mean())
 

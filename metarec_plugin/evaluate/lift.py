@@ -89,7 +89,7 @@ def _at(
         return None
     tops: list[list[np.ndarray]] = [[] for _ in LIFTS]
     for part in cases.batches(batch_size(len(log_prior))):
-        scores = exclude(np.array(calibrated(part), dtype=np.float32), part.support)
+        scores = exclude(np.array(calibrated(part), dtype=np.float32), part.excluded)
         for lists, lift in zip(tops, LIFTS):
             lists.append(metrics.top_products(scores - np.float32(lift) * log_prior))
     relevant = metrics.relevant(cases.query)

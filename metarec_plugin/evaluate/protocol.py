@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 
 import numpy as np
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.episodes import QUERY, Episodes, Scorer, episodes
+from metarec_plugin.evaluate.reliability import predicted
+from metarec_plugin.evaluate.variety import Variety
 from metarec_plugin.preprocess.histories import Histories
 
 BATCH_CELLS = 16_000_000  # episodes x products held at once: 64 MB of float32
@@ -27,6 +29,13 @@ class Result:
     recall_plain: np.ndarray  # (B,) hits / relevant
     coverage: float  # share of the catalogue that is in somebody's list
     user_coverage: float  # share of shoppers whose list is adapted, not the one without support
+    reciprocal_rank: np.ndarray  # (B,) 1 / place of the first hit
+    adapted: np.ndarray  # (B,) bool: is the list another than without support?
+    seconds: float  # scoring and ranking, all shoppers together
+    novelty: np.ndarray | None = None  # (B,) bits; None where nobody asked
+    diversity: np.ndarray | None = None  # (B,) 1 - mean cosine; None where nobody asked
+    found: np.ndarray | None = None  # (B, 20) bool hits beside `chances`
+    chances: np.ndarray | None = None  # (B, 20) predicted probability of each listed product being a hit
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,18 +50,37 @@ class Result:
 
 
 def evaluate(
-    scorer: Scorer, histories: Histories, k: int, n_products: int, batch: int = 512, adapts: bool = True
+    scorer: Scorer,
+    histories: Histories,
+    k: int,
+    n_products: int,
+    batch: int = 512,
+    adapts: bool = True,
+    *,
+    variety: Variety | None = None,
+    probabilities: bool = False,
 ) -> Result:
     """Measure a scorer on every shopper with k + 5 products.
 
     A list counts as adapted if it differs from the scorer's list for an empty support; `adapts=False` says
-    that a scorer never looks at the support.
+    that a scorer never looks at the support. variety: measures novelty and diversity; probabilities: the
+    scores are log probabilities over the catalogue, of which the chances of the listed ones are kept.
     """
     cases = episodes(histories, k)
+    relevant = metrics.relevant(cases.query)
     lists = [np.empty((0, metrics.CUT), dtype=np.int32)]
-    lists += [metrics.top_products(s) for s in _scored(scorer, cases, n_products, batch)]
+    chances = [np.empty((0, metrics.CUT))]
+    done, seconds = 0, 0.0
+    for part in cases.batches(batch_size(n_products, batch)):
+        started = time.perf_counter()
+        scores = exclude(np.array(scorer(part), dtype=np.float32), part.support)
+        lists.append(metrics.top_products(scores))
+        seconds += time.perf_counter() - started
+        if probabilities:
+            chances.append(predicted(scores, lists[-1], relevant[done : done + len(part)]))
+        done += len(part)
     top = np.concatenate(lists)  # (B, 20)
-    found, relevant = metrics.hits(top, cases.query), metrics.relevant(cases.query)
+    found = metrics.hits(top, cases.query)
     adapted = np.zeros(len(cases), dtype=bool)
     if adapts and k and len(cases):
         adapted = (top != fallback_lists(scorer, cases.support)).any(axis=1)
@@ -65,6 +93,13 @@ def evaluate(
         recall_plain=metrics.recall_plain(found, relevant),
         coverage=len(np.unique(top[top >= 0])) / n_products,
         user_coverage=float(adapted.mean()) if len(cases) else math.nan,
+        reciprocal_rank=metrics.reciprocal_rank(found),
+        adapted=adapted,
+        seconds=seconds,
+        novelty=None if variety is None else variety.novelty(top),
+        diversity=None if variety is None or not len(cases) else variety.diversity(top),
+        found=found if probabilities else None,
+        chances=np.concatenate(chances) if probabilities else None,
     )
 
 
@@ -77,11 +112,6 @@ def exclude(scores: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Put the (B, k) support out of the ranking, in place."""
     np.put_along_axis(scores, support, -np.inf, axis=1)
     return scores
-
-
-def _scored(scorer: Scorer, cases: Episodes, n_products: int, batch: int) -> Iterator[np.ndarray]:
-    for part in cases.batches(batch_size(n_products, batch)):
-        yield exclude(np.array(scorer(part), dtype=np.float32), part.support)
 
 
 def fallback_lists(scorer: Scorer, support: np.ndarray) -> np.ndarray:

@@ -174,7 +174,7 @@ def _grid(
         known: dict[tuple[float | None, str | None, float], np.ndarray] = {}
         for strength, raw in zip(maps.strengths, raws):
             if cases.k:
-                exclude(standardise(raw), part.support)
+                exclude(standardise(raw), part.excluded)
             for name, prior in priors.items():
                 for weight in PRIOR_WEIGHTS:
                     # Without support only the prior ranks; without its weight only the support does.
@@ -189,6 +189,6 @@ def _grid(
 
 def _ndcg(scores: np.ndarray, part: Episodes, excluded: bool = False) -> np.ndarray:
     if not excluded:
-        scores = exclude(np.array(scores, dtype=np.float32), part.support)
+        scores = exclude(np.array(scores, dtype=np.float32), part.excluded)
     found = metrics.hits(metrics.top_products(scores), part.query)
     return metrics.ndcg(found, metrics.relevant(part.query))

@@ -16,16 +16,47 @@ EARLY = 30
 
 
 @dataclass(frozen=True, eq=False)
+class Occurrences:
+    """Every event of each subject in time order, the second and third with a product too, as one ragged array.
+
+    Subject u has the events indptr[u] to indptr[u + 1]; event e is with the subject's `places[e]`-th product.
+    """
+
+    indptr: np.ndarray  # (U + 1,) int64
+    places: np.ndarray  # (n,) int32, from 0: the place among the subject's distinct products
+    at: np.ndarray | None  # (n,) float64 epoch seconds, NaN where unknown; None where nothing has a time
+
+    @cached_property
+    def before(self) -> np.ndarray:
+        """The (n,) event at which the subject met the product last before; -1 at the first meeting."""
+        subjects = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        order = np.lexsort((self.places, subjects))  # stable, so events of a product stay in time order
+        same = (subjects[order][1:] == subjects[order][:-1]) & (
+            self.places[order][1:] == self.places[order][:-1]
+        )
+        before = np.full(len(order), -1, dtype=np.int64)
+        before[order[1:][same]] = order[:-1][same]
+        return before
+
+    def select(self, rows: np.ndarray) -> Occurrences:
+        """Return the events of the given subjects, in the given order."""
+        indptr, take = _taken(self.indptr, rows)
+        return Occurrences(indptr, self.places[take], None if self.at is None else self.at[take])
+
+
+@dataclass(frozen=True, eq=False)
 class Histories:
     """Distinct catalogue products of each subject in time order, as one ragged array.
 
-    Subject u has `products[indptr[u]:indptr[u + 1]]`.
+    Subject u has `products[indptr[u]:indptr[u + 1]]`. Where it counts that people buy again, `occurrences` has
+    every event besides.
     """
 
     subjects: np.ndarray  # (U,) str, ascending
     indptr: np.ndarray  # (U + 1,) int64
     products: np.ndarray  # (nnz,) int32 catalogue indices
     at: np.ndarray | None  # (nnz,) float64 epoch seconds, NaN where unknown; None where nothing has a time
+    occurrences: Occurrences | None = None
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -51,11 +82,17 @@ class Histories:
 
     def select(self, rows: np.ndarray) -> Histories:
         """Return the histories of the given subjects, in the given order."""
-        lengths = self.lengths()[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        take = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
+        indptr, take = _taken(self.indptr, rows)
         at = None if self.at is None else self.at[take]
-        return Histories(self.subjects[rows], indptr, self.products[take], at)
+        occurrences = None if self.occurrences is None else self.occurrences.select(rows)
+        return Histories(self.subjects[rows], indptr, self.products[take], at, occurrences)
+
+
+def _taken(indptr: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (R + 1,) bounds of the chosen rows of a ragged array, and where their entries lie in it."""
+    lengths = np.diff(indptr)[rows]
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return bounds, np.arange(bounds[-1]) + np.repeat(indptr[rows] - bounds[:-1], lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +135,9 @@ class Dataset:
             _feed(digest, side.subjects)
             digest.update(np.ascontiguousarray(side.indptr, dtype="<i8").tobytes())
             digest.update(np.ascontiguousarray(side.products, dtype="<i4").tobytes())
+            if side.occurrences is not None:
+                digest.update(np.ascontiguousarray(side.occurrences.indptr, dtype="<i8").tobytes())
+                digest.update(np.ascontiguousarray(side.occurrences.places, dtype="<i4").tobytes())
         return digest.hexdigest()
 
 

@@ -169,7 +169,7 @@ def _quality(
         for part in episodes(validation, k).batches(batch_size(len(log_prior))):
             scores = z(linear.sums(_supports(part.support, len(log_prior))) * spread)
             relevant = metrics.relevant(part.query)
-            ranked = (exclude(scores + np.float32(w) * prior, part.support) for w in config.prior_weights)
+            ranked = (exclude(scores + np.float32(w) * prior, part.excluded) for w in config.prior_weights)
             tops = [metrics.top_products(scores) for scores in ranked]
             found.append(np.array([metrics.ndcg(metrics.hits(top, part.query), relevant) for top in tops]))
         if found:
