@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess import clean as cleaning
 from metarec_plugin.preprocess import splits
 from metarec_plugin.preprocess.clean import Rule, RuleReport
-from metarec_plugin.preprocess.files import countable, distinct, read_products, scan_events
-from metarec_plugin.preprocess.histories import Dataset, Histories
+from metarec_plugin.preprocess.files import countable, distinct, occurrences, read_products, scan_events
+from metarec_plugin.preprocess.histories import Dataset, Histories, Occurrences
 from metarec_plugin.preprocess.log import COLUMNS, read_log, tomorrow
 from metarec_plugin.storefront import get_storefront
 
 __all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file", "dataset_from_log"]
 
+TRACKS = ("user", "time", "repeat")
 MIN_BUYERS = 5  # training subjects that a product needs to enter the catalogue
 
 
@@ -31,10 +32,13 @@ def dataset_from_file(
     seed: int = 0,
     clean: bool = False,
     products: Path | str | None = None,
+    track: str = "user",
 ) -> Dataset:
     """Return the dataset of an event file under the benchmark's loader and split. Raises InvalidData.
 
     clean: apply a shop's cleaning rules first; `products` then names what is not to be recommended.
+    track: "user" splits shoppers by the seed; "time" by when they were first seen, and trains on what was known
+    then; "repeat" is "user" with every event kept, so that what is bought again may be asked for.
     """
     events = scan_events(path)
     source: dict[str, Any] = {"events": str(path), "kinds": list(kinds or ()), "min_value": min_value}
@@ -44,18 +48,18 @@ def dataset_from_file(
         cleaned = cleaning.clean(events, cleaning.standard_rules(kinds=kinds, recommendable=recommendable))
         events = cleaned.events
         source["cleaning"] = [rule.as_json() for rule in cleaned.report]
-    events = distinct(countable(events, kinds, min_value))
-    return build_dataset(events, splits.split_shuffled(events, seed), source)
+    events = countable(events, kinds, min_value)
+    return _on_track(events, track, lambda kept: splits.split_shuffled(kept, seed), source)
 
 
 def dataset_from_log(
-    seed: int, kinds: Sequence[str] | None = None, min_value: float | None = None
+    seed: int, kinds: Sequence[str] | None = None, min_value: float | None = None, track: str = "user"
 ) -> tuple[Dataset, tuple[RuleReport, ...]]:
     """Return the dataset of the shop's own events, and what cleaning dropped.
 
     kinds: what is learned, METAREC["TARGET_KINDS"] where None; min_value: events below it, or without a value,
-    do not count. Subjects with two distinct products take part, split by a seeded hash; the catalogue is what can
-    still be recommended. Raises InvalidData where the log holds too little.
+    do not count; track as of `dataset_from_file`. Subjects with two distinct products take part, split by a seeded
+    hash; the catalogue is what can still be recommended. Raises InvalidData where the log holds too little.
     """
     kinds = tuple(kinds or get_config().target_kinds)
     read = read_log(kinds, COLUMNS if min_value is None else (*COLUMNS, "value"))
@@ -70,7 +74,6 @@ def dataset_from_log(
     if min_value is not None:
         rules = (*rules, _low_value(min_value))
     cleaned = cleaning.clean(read, rules)
-    events = distinct(cleaned.events)
     source = {
         "events": "event log",
         "kinds": list(kinds),
@@ -80,7 +83,34 @@ def dataset_from_log(
         "split": "hashed",
         "seed": seed,
     }
-    return build_dataset(events, splits.split_hashed(events, seed), source), cleaned.report
+    dataset = _on_track(cleaned.events, track, lambda kept: splits.split_hashed(kept, seed), source)
+    return dataset, cleaned.report
+
+
+def _on_track(
+    events: pl.DataFrame,
+    track: str,
+    split: Callable[[pl.DataFrame], pl.DataFrame],
+    source: Mapping[str, Any],
+) -> Dataset:
+    """Build the dataset of a track; split: distinct events -> sides, for the tracks that are not split by time."""
+    if track not in TRACKS:
+        raise InvalidData(f"A track is one of {', '.join(TRACKS)}; found {track!r}.")
+    source = {**source, "track": track}
+    if track == "time":
+        cut = splits.split_by_time(distinct(events))
+        source |= {"split": "time", "validation_from": cut.validation_from, "t0": cut.t0}
+        return build_dataset(cut.events, cut.sides, source)
+    if track == "user":
+        events = distinct(events)
+        return build_dataset(events, split(events), source)
+    events = occurrences(events)
+    if events.select(pl.struct("subject", "product").is_unique().all()).item():
+        raise InvalidData(
+            f"The repeat track measures what is bought again; in these {len(events)} events no shopper meets a "
+            "product twice. Use the user track."
+        )
+    return build_dataset(events, split(events), source, repeats=True)
 
 
 def _low_value(least: float) -> Rule:
@@ -91,18 +121,22 @@ def _low_value(least: float) -> Rule:
 
 
 def build_dataset(
-    events: pl.DataFrame, sides: pl.DataFrame, source: Mapping[str, Any] | None = None
+    events: pl.DataFrame,
+    sides: pl.DataFrame,
+    source: Mapping[str, Any] | None = None,
+    *,
+    repeats: bool = False,
 ) -> Dataset:
     """Number products and subjects.
 
-    events: distinct (subject, product[, at]) in time order; sides: (subject, side).
+    events: distinct (subject, product[, at]) in time order, with `repeats` all of them; sides: (subject, side).
     The catalogue is what at least five training subjects have; subjects with nothing in it drop out.
     Raises InvalidData where no product or no training subject is left.
     """
     events = events.join(sides, on="subject", how="inner", maintain_order="left")
     training = events.filter(pl.col("side") == splits.TRAIN)
-    counts = training.group_by("product").len().filter(pl.col("len") >= MIN_BUYERS)
-    keys = counts["product"].sort()  # by code point, as Python sorts
+    buyers = training.group_by("product").agg(pl.col("subject").n_unique().alias("buyers"))
+    keys = buyers.filter(pl.col("buyers") >= MIN_BUYERS)["product"].sort()  # by code point, as Python sorts
     if not len(keys):
         raise InvalidData(
             f"No product has {MIN_BUYERS} training shoppers: found {len(events)} events of {len(sides)} "
@@ -111,36 +145,39 @@ def build_dataset(
         )
     catalogue = pl.DataFrame({"product": keys}).with_row_index("index")
     events = events.join(catalogue, on="product", how="inner", maintain_order="left")
-    events = events.with_columns(_seconds(events).alias("seconds"))
+    events = events.with_columns(splits.epoch_seconds(events).alias("seconds"))
     timed = events["seconds"].null_count() < len(events)
     train, validation, test = (
-        _histories(events.filter(pl.col("side") == side), timed)
+        _histories(events.filter(pl.col("side") == side), timed, repeats)
         for side in (splits.TRAIN, splits.VALIDATION, splits.TEST)
     )
     return Dataset(_strings(keys), train, validation, test, dict(source or {}))
 
 
-def _histories(events: pl.DataFrame, timed: bool) -> Histories:
+def _histories(events: pl.DataFrame, timed: bool, repeats: bool) -> Histories:
     events = events.sort("subject", maintain_order=True)
     runs = events["subject"].rle().struct.unnest() if len(events) else pl.DataFrame({"len": [], "value": []})
     indptr = np.concatenate([[0], np.cumsum(runs["len"].to_numpy())]).astype(np.int64)
     at = events["seconds"].fill_null(float("nan")).to_numpy() if timed else None
-    return Histories(_strings(runs["value"]), indptr, events["index"].to_numpy().astype(np.int32), at)
+    products = events["index"].to_numpy().astype(np.int32)
+    if repeats:
+        return _with_occurrences(_strings(runs["value"]), indptr, products, at)
+    return Histories(_strings(runs["value"]), indptr, products, at)
+
+
+def _with_occurrences(
+    subjects: np.ndarray, indptr: np.ndarray, products: np.ndarray, at: np.ndarray | None
+) -> Histories:
+    """Tell each subject's distinct products, by their first meeting, from the events with them."""
+    owner = np.repeat(np.arange(len(subjects)), np.diff(indptr))
+    pairs = owner * (int(products.max(initial=0)) + 1) + products
+    _, first, which = np.unique(pairs, return_index=True, return_inverse=True)
+    met = np.sort(first)  # events are in the order of subjects, then of time
+    bounds = np.searchsorted(met, indptr).astype(np.int64)
+    places = np.searchsorted(met, first[which]) - bounds[owner]
+    occurrences = Occurrences(indptr, places.astype(np.int32), at)
+    return Histories(subjects, bounds, products[met], None if at is None else at[met], occurrences)
 
 
 def _strings(column: pl.Series) -> np.ndarray:
     return np.array(column.to_list(), dtype=np.str_)
-
-
-def _seconds(events: pl.DataFrame) -> pl.Expr:
-    """Epoch seconds of `at`, null where there is none or it is no time."""
-    if "at" not in events.columns:
-        return pl.lit(None, dtype=pl.Float64)
-    dtype = events["at"].dtype
-    if dtype.is_numeric():
-        return pl.col("at").cast(pl.Float64)
-    if dtype == pl.String:
-        return pl.col("at").str.to_datetime(strict=False).dt.epoch("us") / 1e6
-    if dtype.is_temporal() and dtype not in (pl.Time, pl.Duration):
-        return pl.col("at").cast(pl.Datetime("us")).dt.epoch("us") / 1e6
-    return pl.lit(None, dtype=pl.Float64)

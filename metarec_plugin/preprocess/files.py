@@ -55,6 +55,15 @@ def distinct(events: pl.DataFrame) -> pl.DataFrame:
     return events.unique(["subject", "product"], keep="first", maintain_order=True)
 
 
+def occurrences(events: pl.DataFrame) -> pl.DataFrame:
+    """Sort by time as `distinct` does, and keep every event but the lines of one product at one moment."""
+    if "at" not in events.columns:
+        return events
+    events = events.sort("at", maintain_order=True)
+    again = ~pl.struct("subject", "product", "at").is_first_distinct()
+    return events.filter(pl.col("at").is_null() | ~again)
+
+
 @dataclass(frozen=True, eq=False)
 class ProductFile:
     """A file of products: one row a product, its key in `product_id`, the rest features."""
