@@ -79,3 +79,9 @@ def recall(found: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 def recall_plain(found: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
     """Return (B,) hits / relevant. Equal to `recall` as long as a query holds at most 20 products."""
     return found.sum(axis=1) / n_relevant
+
+
+def reciprocal_rank(found: np.ndarray) -> np.ndarray:
+    """Return (B,) 1 / place of the first hit, 0 without one: its mean is MRR@20. Source: Voorhees 1999."""
+    first = found.argmax(axis=1)
+    return np.where(found.any(axis=1), 1 / (first + 1.0), 0.0)

@@ -73,7 +73,7 @@ def evaluate(
     done, seconds = 0, 0.0
     for part in cases.batches(batch_size(n_products, batch)):
         started = time.perf_counter()
-        scores = exclude(np.array(scorer(part), dtype=np.float32), part.support)
+        scores = exclude(np.array(scorer(part), dtype=np.float32), part.excluded)
         lists.append(metrics.top_products(scores))
         seconds += time.perf_counter() - started
         if probabilities:
@@ -83,7 +83,7 @@ def evaluate(
     found = metrics.hits(top, cases.query)
     adapted = np.zeros(len(cases), dtype=bool)
     if adapts and k and len(cases):
-        adapted = (top != fallback_lists(scorer, cases.support)).any(axis=1)
+        adapted = (top != fallback_lists(scorer, cases.excluded)).any(axis=1)
     return Result(
         k=k,
         rows=cases.rows,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from metarec_plugin.evaluate.bootstrap import paired_interval
+from metarec_plugin.evaluate.bootstrap import PerShopper, influence, paired_interval, shoppers_of
 from metarec_plugin.evaluate.episodes import HEADLINE_KS
 
 JUDGED_KS = (0, *HEADLINE_KS)
@@ -16,15 +16,6 @@ MIN_SHOPPERS = 100
 MAX_LOSS = 0.03  # share of the baseline's NDCG@20 that may be lost at one k
 
 PASSED, FAILED, INSUFFICIENT = "passed", "failed", "insufficient"
-
-
-class PerShopper(Protocol):
-    """One scorer at one k: which shoppers were measured, and the NDCG@20 of each."""
-
-    @property
-    def rows(self) -> np.ndarray: ...  # (n,) the shopper's place among the held-out histories
-    @property
-    def ndcg(self) -> np.ndarray: ...  # (n,)
 
 
 Measured = Mapping[int, PerShopper]
@@ -79,7 +70,7 @@ def judge(
     baselines = {"popularity": popularity, "item-kNN": item_knn}
     ks = [k for k in JUDGED_KS if k in candidate and len(candidate[k].rows)]
     headline = [k for k in ks if k in HEADLINE_KS]
-    shoppers = len(_union(candidate, headline)) if headline else 0
+    shoppers = len(shoppers_of([candidate[k] for k in headline])) if headline else 0
     if shoppers < MIN_SHOPPERS:
         reason = (
             f"Not enough evidence: {shoppers} held-out shoppers with at least 6 distinct products, "
@@ -115,7 +106,7 @@ def _compare(
     for each in ks:
         if each not in baseline or not np.array_equal(candidate[each].rows, baseline[each].rows):
             raise ValueError(f"candidate and {name} must be measured on the same shoppers at k = {each}")
-    ours, theirs = _influence(candidate, ks), _influence(baseline, ks)
+    ours, theirs = (influence([measured[each] for each in ks]) for measured in (candidate, baseline))
     difference, low, high = paired_interval(ours, theirs, rng, samples=samples)
     mean = float(theirs.mean())
     if k is not None:
@@ -136,27 +127,6 @@ def _compare(
         held=bool(held),
         rule=rule,
     )
-
-
-def _influence(measured: Measured, ks: Sequence[int]) -> np.ndarray:
-    """Return one number a shopper, (n,), whose mean is the mean over ks of NDCG and whose spread is its own.
-
-    Fewer shoppers have enough products for a larger k. A shopper's number is the figure plus what the shopper
-    adds at each k where measured (the influence function of a mean of ratios), so that resampling them
-    resamples shoppers with all their k at once, and no shopper is dropped for having few products.
-    """
-    shoppers = _union(measured, ks)
-    values = np.zeros(len(shoppers))
-    for k in ks:
-        rows, ndcg = np.asarray(measured[k].rows), np.asarray(measured[k].ndcg, dtype=np.float64)
-        mean = ndcg.mean()
-        values += mean
-        values[np.searchsorted(shoppers, rows)] += (ndcg - mean) * (len(shoppers) / len(rows))
-    return values / len(ks)
-
-
-def _union(measured: Measured, ks: Sequence[int]) -> np.ndarray:
-    return np.unique(np.concatenate([np.asarray(measured[k].rows) for k in ks]))
 
 
 def _sentence(comparison: Comparison) -> str:
