@@ -66,7 +66,9 @@ class Maml(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """Return the outer loss: the query's mean cross-entropy over the whole catalogue but the support."""
         params = self.params
-        support, query = (torch.as_tensor(part, device=self.start.device) for part in batch)
+        support, query = (
+            torch.as_tensor(part, device=self.start.device) for part in (batch.support, batch.query)
+        )
         logits = raw_scores(params, adapt_many(params, support, self.config.first_order))  # (B, N)
         logits = logits.scatter(1, support, -torch.inf)
         asked = query >= 0  # (B, 20)

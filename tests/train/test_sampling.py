@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from metarec_plugin.evaluate.episodes import MIN_QUERY, QUERY
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Histories
+from metarec_plugin.preprocess.stored import open_histories, write_histories
+from metarec_plugin.train import sampling
 from metarec_plugin.train.sampling import EpisodeSampler
 from tests.evaluate.shoppers import histories
 
@@ -64,3 +69,61 @@ def test_histories_too_short_for_an_episode_are_refused_in_words(lengths):
 def test_one_history_of_six_products_is_enough():
     batch = sampler((MIN_QUERY, MIN_QUERY + 1)).draw(4)
     np.testing.assert_array_equal(batch.support, np.full((4, 1), 100))
+
+
+def test_all_shoppers_with_enough_products_are_drawn_alike():
+    lengths = (6, 30, 7, 6, 30, 12)
+    draw = sampler(lengths, max_support=2).draw
+    drawn = {1: np.zeros(len(lengths)), 2: np.zeros(len(lengths))}
+    for _ in range(60):
+        batch = draw(200)
+        drawn[batch.support.shape[1]] += np.bincount(batch.support[:, 0] // 100, minlength=len(lengths))
+    for k, able in ((1, [0, 1, 2, 3, 4, 5]), (2, [1, 2, 4, 5])):  # who has k + 5
+        shares = drawn[k] / drawn[k].sum()
+        assert set(np.flatnonzero(shares)) == set(able)
+        np.testing.assert_allclose(shares[able], 1 / len(able), atol=0.03)
+
+
+def test_the_order_of_many_shoppers_is_made_chunk_by_chunk_in_a_file(monkeypatch):
+    lengths = tuple(int(n) for n in np.random.default_rng(0).integers(1, 80, 300))
+    plain = [sampler(lengths).draw(32) for _ in range(2)]
+    monkeypatch.setattr(sampling, "CHUNK", 7)
+    made = sampler(lengths)
+    assert isinstance(made._order, np.memmap)
+    chunked = [made.draw(32)]
+    np.testing.assert_array_equal(chunked[0].support, plain[0].support)
+    np.testing.assert_array_equal(chunked[0].query, plain[0].query)
+
+
+def test_a_share_of_a_batch_is_every_other_episode_with_the_same_seed():
+    batch = sampler().draw(7)
+    shares = [batch.share(rank, 2) for rank in range(2)]
+    np.testing.assert_array_equal(shares[0].support, batch.support[::2])
+    np.testing.assert_array_equal(shares[1].query, batch.query[1::2])
+    assert {share.seed for share in shares} == {batch.seed}
+    assert sampler().draw(7).seed == batch.seed  # a run's own seed decides it
+    assert len({made.draw(1).seed for made in [sampler()] for _ in range(9)}) == 9
+
+
+def drawing_peak(folder: Path, n_shoppers: int) -> int:
+    """The most that making a sampler over stored histories and drawing from it holds at once, in bytes."""
+    lengths = np.random.default_rng(0).integers(1, 12, n_shoppers)
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    products = np.arange(indptr[-1], dtype=np.int32)
+    write_histories(folder, Histories(np.zeros(n_shoppers, dtype="U1"), indptr, products, None))
+    del lengths, indptr, products
+    tracemalloc.start()
+    try:
+        made = EpisodeSampler(open_histories(folder), np.random.default_rng(0))
+        for _ in range(20):
+            made.draw(256)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_drawing_takes_no_more_memory_for_ten_times_the_shoppers(tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "CHUNK", 10_000)
+    few, many = (drawing_peak(tmp_path / str(n), n) for n in (40_000, 400_000))
+    assert many < 1.05 * few
+    assert many < 400_000  # less than a byte a shopper, of whom each has six products
