@@ -1,4 +1,4 @@
-"""The baselines by name, each tuned with the benchmark's grid."""
+"""The baselines by name, each tuned with the benchmark's grid, and beyond it where the best lies at an edge."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from metarec_plugin.evaluate import ease, priors
+from metarec_plugin.evaluate import ease, ials, priors
+from metarec_plugin.evaluate.asymmetric_knn import EXPONENTS, AsymmetricKnn
 from metarec_plugin.evaluate.episodes import KS, Scorer
-from metarec_plugin.evaluate.item_knn import ItemKnn
-from metarec_plugin.evaluate.tuning import LinearMaps, Setting, TunedBaseline, tune_linear, tune_scorers
+from metarec_plugin.evaluate.item_knn import SHRINKAGES, ItemKnn
+from metarec_plugin.evaluate.linear_tuning import Family, tune_linear
+from metarec_plugin.evaluate.tuning import Setting, TunedBaseline, tune_scorers
+from metarec_plugin.evaluate.widening import Strength, geometric, scalars
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Dataset
 
@@ -33,13 +36,35 @@ def _popularity(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline
 def _decayed_popularity(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
     if dataset.train.at is None:
         return TunedBaseline("decayed_popularity", not_run="not applicable: the events have no timestamps")
-    scorers = {Setting(days): priors.DecayedPopularity(dataset, days) for days in HALF_LIVES}
-    return tune_scorers("decayed_popularity", scorers, dataset.validation, ks, dataset.n_products)
+
+    def made(days: Strength) -> Scorer:
+        return priors.DecayedPopularity(dataset, scalars((days,))[0])
+
+    scorers = {Setting(days): made(days) for days in HALF_LIVES}
+    return tune_scorers(
+        "decayed_popularity",
+        scorers,
+        dataset.validation,
+        ks,
+        dataset.n_products,
+        made=made,
+        beyond=geometric(3.0, low=0.1, high=3_650.0),
+    )
 
 
 def _item_knn(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
-    passes = [lambda: ItemKnn(dataset)]
-    return tune_linear("item_knn", passes, priors.popularity_priors(dataset), dataset.validation, ks)
+    family = Family("item_knn", [SHRINKAGES], lambda shrinkages: ItemKnn(dataset), beyond=geometric(4.0))
+    return tune_linear(family, priors.popularity_priors(dataset), dataset.validation, ks)
+
+
+def _asymmetric_knn(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
+    family = Family(
+        "asymmetric_knn",
+        [EXPONENTS],
+        lambda exponents: AsymmetricKnn(dataset),
+        beyond=geometric(4 / 3, high=1.0),
+    )
+    return tune_linear(family, priors.popularity_priors(dataset), dataset.validation, ks)
 
 
 def _ease(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
@@ -47,12 +72,27 @@ def _ease(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
         reason = f"not run: {dataset.n_products:,} products are more than {ease.MAX_PRODUCTS:,}"
         return TunedBaseline("ease", not_run=reason)
     gram = ease.gram(dataset)
+    family = Family(
+        "ease",
+        [(ridge,) for ridge in ease.RIDGES],
+        lambda ridges: ease.Ease(gram, scalars(ridges)[0]),
+        beyond=geometric(5.0, low=1.0),
+    )
+    return tune_linear(family, priors.popularity_priors(dataset), dataset.validation, ks)
 
-    def opened(ridge: float) -> Callable[[], LinearMaps]:
-        return lambda: ease.Ease(gram, ridge)
 
-    passes = [opened(ridge) for ridge in ease.RIDGES]
-    return tune_linear("ease", passes, priors.popularity_priors(dataset), dataset.validation, ks)
+def _ials(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
+    if not ials.installed():
+        return TunedBaseline("ials", not_run=ials.NOT_INSTALLED)
+    family = Family(
+        "ials",
+        [(point,) for point in ials.POINTS],
+        lambda points: ials.Ials(dataset, points),
+        ials.WEIGHTS,
+        ials.BEYOND,
+        start="early",
+    )
+    return tune_linear(family, priors.popularity_priors(dataset), dataset.validation, ks)
 
 
 def _random(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:
@@ -71,7 +111,9 @@ BASELINES: dict[str, Callable[[Dataset, Sequence[int], int], TunedBaseline]] = {
     "popularity": _popularity,
     "decayed_popularity": _decayed_popularity,
     "item_knn": _item_knn,
+    "asymmetric_knn": _asymmetric_knn,
     "ease": _ease,
+    "ials": _ials,
     "random": _random,
     "constant": _constant,
 }

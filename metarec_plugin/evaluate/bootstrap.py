@@ -42,7 +42,11 @@ class Difference(NamedTuple):
 
 
 def paired_interval(
-    ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator, samples: int = SAMPLES, level: float = LEVEL
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    rng: np.random.Generator,
+    samples: int = SAMPLES,
+    level: float = LEVEL,
 ) -> Interval:
     """Return the mean of ours - theirs, (n,) each, paired by shopper, with its bootstrap interval.
 
@@ -75,7 +79,11 @@ def mean_intervals(
 
 
 def paired_difference(
-    ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator, samples: int = SAMPLES, level: float = LEVEL
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    rng: np.random.Generator,
+    samples: int = SAMPLES,
+    level: float = LEVEL,
 ) -> Difference:
     """Return mean(ours) - mean(theirs), (n,) each, paired by shopper, with interval, p-value and share.
 

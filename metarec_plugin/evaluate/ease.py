@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from metarec_plugin.evaluate.widening import Strength
 from metarec_plugin.preprocess.histories import Dataset
 
 RIDGES = (300.0, 3000.0, 20000.0)
@@ -19,7 +20,6 @@ class Ease:
 
     def __init__(self, gram: np.ndarray, ridge: float) -> None:
         """gram: X'X, (N, N) float32, left as it is."""
-        self.strengths: tuple[float, ...] = (ridge,)
         weights = np.array(gram, dtype=np.float32)
         weights[np.diag_indices_from(weights)] += np.float32(ridge)
         weights = scipy.linalg.inv(weights, overwrite_a=True, check_finite=False, assume_a="pos")
@@ -27,7 +27,7 @@ class Ease:
         np.fill_diagonal(weights, 0)
         self._weights = np.ascontiguousarray(weights)
 
-    def raws(self, support: np.ndarray, strengths: Sequence[float]) -> list[np.ndarray]:
+    def raws(self, support: np.ndarray, strengths: Sequence[Strength]) -> list[np.ndarray]:
         """Return, in a list of one, the (B, N) float32 sums of the rows of the (B, k) support."""
         b, k = support.shape
         pick = sp.csr_matrix(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import scipy.sparse as sp
 
+from metarec_plugin.evaluate.widening import Strength, scalars
 from metarec_plugin.preprocess.histories import Dataset
 
 ROW_ENTRIES = 16_000_000  # of a bundle's map, over all rows: 128 MB
@@ -24,8 +25,7 @@ class ItemKnn:
     sparse histories and the last ones kept, so that there never is a products x products square.
     """
 
-    def __init__(self, dataset: Dataset, shrinkages: Sequence[float] = SHRINKAGES) -> None:
-        self.strengths = tuple(shrinkages)
+    def __init__(self, dataset: Dataset) -> None:
         self._bought = dataset.train.matrix(dataset.n_products)  # (U, N)
         self._buyers = self._bought.T.tocsr()  # (N, U)
         self._norm = np.sqrt(dataset.popularity).clip(1)  # (N,) float32
@@ -35,7 +35,7 @@ class ItemKnn:
         self._rows: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._held = 0
 
-    def raws(self, support: np.ndarray, strengths: Sequence[float]) -> list[np.ndarray]:
+    def raws(self, support: np.ndarray, strengths: Sequence[Strength]) -> list[np.ndarray]:
         """Return, for each shrinkage, the (B, N) float32 sums of the rows of the (B, k) support."""
         out = [np.empty((len(support), len(self._norm)), dtype=np.float32) for _ in strengths]
         for part in self._parts(support, slice(0, len(support))):
@@ -47,7 +47,7 @@ class ItemKnn:
             )
             counts = self._counts(products)
             spread = counts.shape[0] * counts.shape[1] <= _DENSE
-            for scores, rows in zip(out, self._weighted(counts, products, strengths)):
+            for scores, rows in zip(out, self._weighted(counts, products, scalars(strengths))):
                 # Both ways add the rows in the order of the support, as float32.
                 scores[part] = pick @ rows.toarray() if spread else (pick @ rows).toarray()
         return out
@@ -122,7 +122,7 @@ def item_knn_arrays(dataset: Dataset, shrinkage: float) -> dict[str, np.ndarray]
     n = row_width(n_products)
     row_products = np.zeros((n_products, n), dtype=np.int32)
     row_values = np.zeros((n_products, n), dtype=np.float32)
-    for products, rows in ItemKnn(dataset, (shrinkage,)).blocks(shrinkage):
+    for products, rows in ItemKnn(dataset).blocks(shrinkage):
         for i, product in enumerate(products.tolist()):
             part = slice(rows.indptr[i], rows.indptr[i + 1])
             indices, values = rows.indices[part], rows.data[part]

@@ -87,7 +87,9 @@ def reliability(chances: np.ndarray, found: np.ndarray, bins: int = BINS) -> Rel
         return Reliability((), None)
     order = np.argsort(values, kind="stable")
     table = [
-        _bin(values[part], happened[part]) for part in np.array_split(order, min(bins, len(order))) if len(part)
+        _bin(values[part], happened[part])
+        for part in np.array_split(order, min(bins, len(order)))
+        if len(part)
     ]
     error = sum(each.listed * abs(each.predicted - each.observed) for each in table) / len(values)
     return Reliability(tuple(table), float(error))
@@ -104,4 +106,6 @@ def _bin(chances: np.ndarray, happened: np.ndarray) -> Bin:
     n, share, z = len(happened), float(happened.mean()), 1.96
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Bin(n, float(chances.mean()), share, max(0.0, float(middle - half)), min(1.0, float(middle + half)))
+    return Bin(
+        n, float(chances.mean()), share, max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    )

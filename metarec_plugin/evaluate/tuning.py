@@ -1,46 +1,37 @@
-"""Tune a baseline on validation shoppers, separately for each k, with one grid and one choice rule."""
+"""Tune a baseline on validation shoppers, separately for each k: settings, the choice among them, ready scorers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, Episodes, Scorer, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
+from metarec_plugin.evaluate.widening import Beyond, Grids, Setting, Strength, at_edges, nowhere, wanted
 from metarec_plugin.preprocess.histories import Histories
 
-PRIOR_WEIGHTS = (0.0, 0.3, 1.0, 2.0)
-
-
-@dataclass(frozen=True, order=True)
-class Setting:
-    """One point of a grid; what a family does not have stays None."""
-
-    strength: float | None = None  # shrinkage, ridge or half-life in days
-    prior: str | None = None
-    prior_weight: float | None = None
-
-    def __str__(self) -> str:
-        parts = (self.strength, self.prior, self.prior_weight)
-        return ", ".join(
-            f"{part:g}" if isinstance(part, float) else part for part in parts if part is not None
-        )
+__all__ = ["Setting", "TunedBaseline", "choose", "setting_at", "tune_scorers"]
 
 
 @dataclass(frozen=True, eq=False)
 class TunedBaseline:
-    """A baseline with one setting per k; call it as a scorer. `not_run` says why there is none."""
+    """A baseline with one setting per k; call it as a scorer. `not_run` says why there is none.
+
+    widen: tunes on beyond the grid from wherever the best of some k lies at its edge; None where no best does.
+    """
 
     name: str
     scorer: Scorer | None = None
     settings: Mapping[int, Setting] = field(default_factory=dict)
-    validation: Mapping[int, Mapping[Setting, float]] = field(default_factory=dict)  # NDCG@20 over the grid
+    validation: Grids = field(default_factory=dict)  # NDCG@20 over the grid, by k
     adapts: bool = False
     not_run: str = ""
+    edges: Mapping[int, str] = field(default_factory=dict)  # k -> which edge of the grid its best lies at
+    widen: Callable[[], TunedBaseline] | None = None
 
     def __call__(self, episodes: Episodes) -> np.ndarray:
         if self.scorer is None:
@@ -54,26 +45,29 @@ class TunedBaseline:
         """
         grids = [self.validation[k] for k in ks if self.validation.get(k)]
         if not grids:
-            return self.settings[min(self.settings)].strength or 0.0
+            return _scalar(self.settings[min(self.settings)].strength)
         strengths = list(dict.fromkeys(setting.strength for setting in grids[0]))
         means = [
             sum(max(score for s, score in grid.items() if s.strength == strength) for grid in grids)
             for strength in strengths
         ]
-        return float(strengths[int(np.argmax(means))] or 0.0)
+        return _scalar(strengths[int(np.argmax(means))])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was chosen at each k, how it validated, and the whole grid."""
+        return {
+            "chosen": {k: str(setting) for k, setting in self.settings.items()},
+            "validation_ndcg20": {
+                k: grid[self.settings[k]]
+                for k, grid in self.validation.items()
+                if self.settings.get(k) in grid
+            },
+            "edges": dict(self.edges),
+            "grid": {k: {str(s): score for s, score in grid.items()} for k, grid in self.validation.items()},
+        }
 
 
-class LinearMaps(Protocol):
-    """One or several product-product maps that share their work."""
-
-    strengths: tuple[float, ...]
-
-    def raws(self, support: np.ndarray, strengths: Sequence[float]) -> list[np.ndarray]:
-        """(B, k) support -> for each strength (B, N) float32 that the caller may overwrite."""
-        ...
-
-
-def choose(grids: Mapping[int, Mapping[Setting, float]], ks: Sequence[int]) -> dict[int, Setting]:
+def choose(grids: Grids, ks: Sequence[int]) -> dict[int, Setting]:
     """Return the best setting at each k, the first of equals; where none was measured that of the k below."""
     chosen: dict[int, Setting] = {}
     last: Setting | None = None
@@ -91,104 +85,67 @@ def setting_at(settings: Mapping[int, Setting], k: int) -> Setting:
 
 
 def tune_scorers(
-    name: str, scorers: Mapping[Setting, Scorer], validation: Histories, ks: Sequence[int], n_products: int
+    name: str,
+    scorers: Mapping[Setting, Scorer],
+    validation: Histories,
+    ks: Sequence[int],
+    n_products: int,
+    *,
+    made: Callable[[Strength], Scorer] | None = None,
+    beyond: Beyond = nowhere,
 ) -> TunedBaseline:
-    """Choose among ready scorers that do not look at the support."""
+    """Choose among ready scorers that do not look at the support.
+
+    made: makes the scorer of a strength that `beyond` names, for widening.
+    """
     grids: dict[int, dict[Setting, float]] = {k: {} for k in ks}
     for k in ks:
         cases = episodes(validation, k)
         for setting, scorer in scorers.items() if len(cases) else ():
-            grids[k][setting] = float(
-                np.concatenate(
-                    [_ndcg(scorer(part), part) for part in cases.batches(batch_size(n_products))]
-                ).mean()
-            )
+            grids[k][setting] = mean_ndcg(scorer, cases, n_products)
     settings = choose(grids, ks) or dict.fromkeys(ks, next(iter(scorers)))
-    return TunedBaseline(name, lambda part: scorers[setting_at(settings, part.k)](part), settings, grids)
+    edges = at_edges(settings, grids, beyond, weighted=False)
+
+    def widened() -> TunedBaseline:
+        known, wide = dict(scorers), {k: dict(grid) for k, grid in grids.items()}
+        chosen = settings
+        while made and (asked := wanted(chosen, wide, beyond, weighted=False)):
+            for new, at in asked.items():
+                known[new] = made(new.strength or 0.0)
+                for k in at:
+                    wide[k][new] = mean_ndcg(known[new], episodes(validation, k), n_products)
+            chosen = choose(wide, ks)
+        left = at_edges(chosen, wide, beyond, weighted=False)
+        scorer = _by_k(known, chosen)
+        return TunedBaseline(f"{name}_wide", scorer, chosen, wide, edges=left)
+
+    return TunedBaseline(
+        name,
+        _by_k(scorers, settings),
+        settings,
+        grids,
+        edges=edges,
+        widen=widened if made and edges else None,
+    )
 
 
-def tune_linear(
-    name: str,
-    passes: Iterable[Callable[[], LinearMaps]],
-    priors: Mapping[str, np.ndarray],
-    validation: Histories,
-    ks: Sequence[int],
-) -> TunedBaseline:
-    """Choose strength, prior and its weight for z(sum of the support's rows) + weight * prior.
-
-    Passes are opened one after the other, and only what is the best at some k is kept.
-    """
-    n_products = len(next(iter(priors.values())))
-    grids: dict[int, dict[Setting, float]] = {k: {} for k in ks}
-    kept: dict[float, LinearMaps] = {}
-    settings: dict[int, Setting] = {}
-    for opened in passes:
-        maps = opened()
-        for k in ks:
-            cases = episodes(validation, k)
-            if len(cases):
-                grids[k].update(_grid(maps, priors, cases, batch_size(n_products)))
-        settings = choose(grids, ks)
-        kept |= dict.fromkeys(maps.strengths, maps)
-        kept = {strength: kept[strength] for strength in kept if _used(strength, settings)}
-    if not settings:
-        settings = dict.fromkeys(ks, Setting(maps.strengths[0], next(iter(priors)), PRIOR_WEIGHTS[0]))
-        kept = {maps.strengths[0]: maps}
-
-    def scorer(part: Episodes) -> np.ndarray:
-        setting = setting_at(settings, part.k)
-        prior = priors[setting.prior or ""]
-        if not part.k:
-            return np.tile(prior, (len(part), 1))
-        strength = setting.strength or 0.0
-        scores = standardise(kept[strength].raws(part.support, (strength,))[0])
-        scores += (setting.prior_weight or 0.0) * prior
-        return scores
-
-    return TunedBaseline(name, scorer, settings, grids, adapts=True)
+def mean_ndcg(scorer: Scorer, cases: Episodes, n_products: int) -> float:
+    """Return the mean NDCG@20 of a scorer of raw scores on the given episodes."""
+    parts = cases.batches(batch_size(n_products))
+    return float(np.concatenate([ndcg_of(scorer(part), part) for part in parts]).mean())
 
 
-def standardise(raw: np.ndarray) -> np.ndarray:
-    """Bring each row of (B, N) float32 scores to mean 0 and deviation 1, in place."""
-    deviation = raw.std(axis=1, keepdims=True)
-    raw -= raw.mean(axis=1, keepdims=True)
-    raw /= deviation + 1e-9
-    return raw
-
-
-def _used(strength: float, settings: Mapping[int, Setting]) -> bool:
-    return any(setting.strength == strength for setting in settings.values())
-
-
-def _grid(
-    maps: LinearMaps, priors: Mapping[str, np.ndarray], cases: Episodes, batch: int
-) -> dict[Setting, float]:
-    """Return the mean NDCG@20 at every setting of these maps, each distinct ranking measured once."""
-    measured: dict[Setting, list[np.ndarray]] = {}
-    for part in cases.batches(batch):
-        raws = (
-            maps.raws(part.support, maps.strengths)
-            if cases.k
-            else [np.empty(0, dtype=np.float32)] * len(maps.strengths)
-        )
-        known: dict[tuple[float | None, str | None, float], np.ndarray] = {}
-        for strength, raw in zip(maps.strengths, raws):
-            if cases.k:
-                exclude(standardise(raw), part.excluded)
-            for name, prior in priors.items():
-                for weight in PRIOR_WEIGHTS:
-                    # Without support only the prior ranks; without its weight only the support does.
-                    same = (strength if cases.k else None, name if weight or not cases.k else None, weight)
-                    same = same if cases.k else (None, name, 0.0)
-                    if same not in known:
-                        scores = raw + weight * prior if cases.k else np.tile(prior, (len(part), 1))
-                        known[same] = _ndcg(scores, part, excluded=True)
-                    measured.setdefault(Setting(strength, name, weight), []).append(known[same])
-    return {setting: float(np.concatenate(parts).mean()) for setting, parts in measured.items()}
-
-
-def _ndcg(scores: np.ndarray, part: Episodes, excluded: bool = False) -> np.ndarray:
+def ndcg_of(scores: np.ndarray, part: Episodes, excluded: bool = False) -> np.ndarray:
+    """Return the (B,) NDCG@20 of (B, N) scores; excluded: what is no answer is out of them already."""
     if not excluded:
         scores = exclude(np.array(scores, dtype=np.float32), part.excluded)
     found = metrics.hits(metrics.top_products(scores), part.query)
     return metrics.ndcg(found, metrics.relevant(part.query))
+
+
+def _by_k(scorers: Mapping[Setting, Scorer], settings: Mapping[int, Setting]) -> Scorer:
+    return lambda part: scorers[setting_at(settings, part.k)](part)
+
+
+def _scalar(strength: Strength | None) -> float:
+    return float(strength) if isinstance(strength, float | int) else 0.0

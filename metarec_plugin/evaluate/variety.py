@@ -69,7 +69,9 @@ def variety_of(dataset: Dataset, features: sp.csr_matrix | None = None) -> Varie
     """Return the measures of a dataset; features: (N, D) of the catalogue's products, else their buyers count."""
     vectors = dataset.train.matrix(dataset.n_products).T if features is None else features
     if vectors.shape[0] != dataset.n_products:
-        raise ValueError(f"a row of features a product: {dataset.n_products:,} expected; found {vectors.shape[0]:,}")
+        raise ValueError(
+            f"a row of features a product: {dataset.n_products:,} expected; found {vectors.shape[0]:,}"
+        )
     return Variety(
         surprise=-dataset.log_prior.astype(np.float64) / np.log(2),
         vectors=_unit_rows(vectors),
