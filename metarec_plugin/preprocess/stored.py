@@ -31,7 +31,8 @@ def open_dataset(folder: Path) -> Dataset:
         raise InvalidData(f"{folder} holds no whole dataset: {MANIFEST} is missing. Write it again.")
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     keys = np.load(folder / "product_keys.npy", allow_pickle=False)
-    dataset = Dataset(keys, *(open_histories(folder / side) for side in SIDES), manifest["source"])
+    train, validation, test = (open_histories(folder / side) for side in SIDES)
+    dataset = Dataset(keys, train, validation, test, manifest["source"])
     # Known when it was written: to compute it anew would read every page.
     dataset.__dict__["hash"] = manifest["hash"]
     return dataset

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.func import vmap
+
+from metarec_plugin.train.blockwise import expectation
 
 
 class Params(NamedTuple):
@@ -20,7 +21,7 @@ class Params(NamedTuple):
 
 def start_gradient(params: Params) -> Tensor:
     """Return V' softmax(V u_0 + bias), (d,): the part of the first step that is the same for every subject."""
-    return torch.softmax(params.vectors @ params.start + params.bias, dim=0) @ params.vectors
+    return expectation(params.start, params.vectors, params.bias)
 
 
 def adapt(params: Params, first: Tensor, support: Tensor, first_order: bool = False) -> Tensor:
@@ -38,8 +39,7 @@ def adapt(params: Params, first: Tensor, support: Tensor, first_order: bool = Fa
     state = params.start
     for step, size in enumerate(params.step_sizes):
         if step:
-            probability = torch.softmax(params.vectors @ state + params.bias, dim=0)  # (N,)
-            first = probability @ params.vectors
+            first = expectation(state, params.vectors, params.bias)
         gradient = first - target
         state = state - size * (gradient.detach() if first_order else gradient)
     return state

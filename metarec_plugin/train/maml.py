@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 import torch
-import torch.nn.functional as F
 from scipy.sparse.linalg import svds
 from torch import Tensor, nn
 
 from metarec_plugin.evaluate.episodes import Episodes, Scorer
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train.inner import Params, adapt_many, raw_scores, start_gradient
+from metarec_plugin.train.losses import query_loss
 from metarec_plugin.train.sampling import Batch
 
 STEP_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # that the first is chosen from
@@ -69,11 +69,8 @@ class Maml(nn.Module):
         support, query = (
             torch.as_tensor(part, device=self.start.device) for part in (batch.support, batch.query)
         )
-        logits = raw_scores(params, adapt_many(params, support, self.config.first_order))  # (B, N)
-        logits = logits.scatter(1, support, -torch.inf)
-        asked = query >= 0  # (B, 20)
-        chosen = F.log_softmax(logits, dim=1).gather(1, query.clamp(min=0))
-        return -(torch.where(asked, chosen, 0.0).sum(dim=1) / asked.sum(dim=1)).mean()
+        states = adapt_many(params, support, self.config.first_order)  # (B, d)
+        return query_loss(states, params.vectors, params.bias, support, query, seed=batch.seed)
 
     def optimizer(self) -> torch.optim.Optimizer:
         config = self.config
