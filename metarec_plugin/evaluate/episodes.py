@@ -104,9 +104,9 @@ def _counts_and_ages(
     taken, past = spans(events.indptr[rows], start)
     cell = taken * max(k, 1) + events.places[past]
     counts = np.bincount(cell, minlength=len(rows) * k).reshape(len(rows), k)
-    last = np.zeros(len(rows) * k, dtype=np.int64)
-    np.maximum.at(last, cell, past)
-    last = last.reshape(len(rows), k)
+    latest = np.zeros(len(rows) * k, dtype=np.int64)
+    np.maximum.at(latest, cell, past)
+    last = latest.reshape(len(rows), k)
     ages = (start[:, None] - 1 - last).astype(np.float64)
     if events.at is not None:
         days = (events.at[start][:, None] - events.at[last]) / DAY
