@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metarec_plugin.evaluate import metrics
+from metarec_plugin.evaluate.calibration import calibrated as as_probabilities
+from metarec_plugin.evaluate.calibration import fit_calibration
 from metarec_plugin.evaluate.episodes import Episodes, Scorer, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.evaluate.repeats import RepeatParams, Repeats, with_repeats
@@ -75,6 +77,25 @@ def tune_repeats(scorer: Scorer, dataset: Dataset, ks: Sequence[int]) -> RepeatS
             grids[k] = _grid(scorer, cases, again)
             chosen[k] = max(grids[k], key=grids[k].__getitem__)
     return RepeatScorer(scorer, Repeats(chosen, again), grids)
+
+
+def buys_again(dataset: Dataset, name: str) -> bool:
+    """Say whether a scorer is to be measured with the term as well."""
+    return dataset.test.occurrences is not None and name not in ("random", "constant")
+
+
+def with_own(
+    name: str, scorer: Scorer, dataset: Dataset, ks: Sequence[int], *, calibrated: bool
+) -> tuple[str, RepeatScorer]:
+    """Return a scorer with the term and what to call it; popularity with it is the own-frequency baseline.
+
+    calibrated: the scores are log probabilities already.
+    """
+    if not calibrated:
+        scale = fit_calibration(scorer, dataset.validation, dataset.log_prior, ks)
+        scorer = as_probabilities(scorer, scale, dataset.log_prior)
+    called = "own_frequency" if name == "popularity" else f"{name}+own"
+    return called, tune_repeats(scorer, dataset, ks)
 
 
 def _grid(scorer: Scorer, cases: Episodes, again: np.ndarray) -> dict[RepeatParams, float]:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metarec_plugin.conf import get_config
-from metarec_plugin.evaluate.baselines import BASELINES, tune
-from metarec_plugin.evaluate.episodes import KS, Scorer
+from metarec_plugin.conf import LEARNERS, get_config
+from metarec_plugin.evaluate.baselines import BASELINES
+from metarec_plugin.evaluate.cache import measured_baselines
+from metarec_plugin.evaluate.comparison import Comparison, compare
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS
 from metarec_plugin.evaluate.lift import LiftCurve, lift_curve
-from metarec_plugin.evaluate.protocol import evaluate
-from metarec_plugin.evaluate.report import Report, Row, data_of, protocol_of
+from metarec_plugin.evaluate.measured import Measured
+from metarec_plugin.evaluate.protocol import Result, evaluate
+from metarec_plugin.evaluate.report import Report, Row, data_of, protocol_of, reliability_tables
+from metarec_plugin.evaluate.seeds import SeededReports, over_seeds
+from metarec_plugin.evaluate.variety import Variety, variety_of
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
+from metarec_plugin.pipeline.environment import environment_of
 from metarec_plugin.preprocess.histories import Dataset
 
-LEARNERS = ("closed_form", "maml")
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
 ALL = (*LEARNERS, *BASELINES)
+RIVALS = (*BASELINES, *(f"{name}_wide" for name in BASELINES))  # what learners are compared with
 Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """A learner trained and measured, with what only learners have."""
+
+    measured: Measured
+    lift: LiftCurve | None = None
+    said: Mapping[str, Any] | None = None
 
 
 def evaluate_dataset(
@@ -33,75 +53,128 @@ def evaluate_dataset(
     *,
     device: str = "auto",
     departments: np.ndarray | None = None,
+    features: sp.csr_matrix | None = None,
     load_seconds: float = 0.0,
+    cache: Path | None = None,
+    command: str = "",
 ) -> Report:
     """Tune or train each learner on training and validation shoppers and measure it on the test shoppers.
 
-    Learners are scored through the code that serves, calibrated on validation shoppers. `budget_seconds` is
-    per learner; departments: (N,) codes, negative where unknown. Raises InvalidData on an unknown learner.
+    Learners are scored through the code that serves, calibrated on validation shoppers; one that finds too
+    little to learn from is reported as not run. `budget_seconds` is per learner; departments: (N,) codes,
+    negative where unknown; features: (N, D), for the diversity of lists; cache: the folder of baselines tuned
+    before. Raises InvalidData on an unknown learner.
     """
     unknown = [name for name in learners if name not in ALL]
     if unknown:
         raise InvalidData(f"No learner is called {', '.join(unknown)}; there are {', '.join(ALL)}.")
-    rows: list[Row] = []
-    not_run: dict[str, str] = {}
-    trained: dict[str, float] = {}
+    variety = variety_of(dataset, features)
+    found: list[Measured] = []
     lifts: dict[str, LiftCurve] = {}
-    said: dict[str, dict[str, Any]] = {}
-    measuring = 0.0
-    scorer: Scorer
-    settings: dict[int, str]
+    said: dict[str, Mapping[str, Any]] = {}
+    started = time.perf_counter()
     for place, name in enumerate(learners):
         progress(place / len(learners), name)
-        started = time.perf_counter()
         if name in BASELINES:
-            baseline = tune(name, dataset, ks, seed)
-            trained[name] = time.perf_counter() - started
-            if baseline.not_run:
-                not_run[name] = baseline.not_run
-                continue
-            settings = {k: str(baseline.settings[k]) for k in ks if k in baseline.settings}
-            scorer, adapts = baseline, baseline.adapts
-        else:
-            within = _part(progress, name, place / len(learners), 0.8 / len(learners))
-            candidate = _trained(dataset, name, ks, seed, budget_seconds, device, within)
-            trained[name] = time.perf_counter() - started
-            said[name] = dict(candidate.report)
-            settings, scorer, adapts = {}, candidate.scorer(), True
-            lifts[name] = lift_curve(
-                scorer,
-                dataset.validation,
-                dataset.log_prior,
-                allowed_loss=get_config().lift_loss,
-                departments=departments,
-            )
-        progress((place + 0.8) / len(learners), f"{name}: test shoppers")
-        started = time.perf_counter()
-        rows += _measured(name, scorer, dataset, ks, seed, adapts, settings)
-        measuring += time.perf_counter() - started
-    progress(1.0, "done")
-    return Report(
-        protocol=protocol_of(ks, seed, str(dataset.source.get("split", ""))),
+            found += measured_baselines(name, dataset, ks, seed, variety, cache)
+            continue
+        within = _part(progress, name, place / len(learners), 0.9 / len(learners))
+        learned = _learned(dataset, name, ks, seed, budget_seconds, device, departments, variety, within)
+        found.append(learned.measured)
+        if learned.lift is not None:
+            lifts[name], said[name] = learned.lift, learned.said or {}
+    ran = [each for each in found if not each.not_run]
+    spent = time.perf_counter() - started - sum(each.seconds for each in found if not each.cached)
+    results = {each.name: each.results for each in ran}
+    report = Report(
+        protocol={
+            **protocol_of(ks, seed, str(dataset.source.get("split", ""))), "diversity_of": variety.of,
+        },
         data=data_of(dataset),
-        rows=tuple(rows),
-        not_run=not_run,
-        seconds={"load": load_seconds, "train": trained, "evaluate": measuring},
+        rows=tuple(_rows(ran, seed)),
+        not_run={each.name: each.not_run for each in found if each.not_run},
+        seconds={
+            "load": load_seconds,
+            "train": {each.name: each.seconds for each in ran},
+            "evaluate": max(0.0, spent),
+            "ms_per_shopper": {each.name: _milliseconds(each.results) for each in ran if each.results},
+            "cached": [each.name for each in ran if each.cached],
+        },
         lifts=lifts,
         training=said,
-    )
+        comparisons=_compared(results, seed),
+        reliability={name: reliability_tables(results[name], HEADLINE_KS) for name in lifts},
+        tuning={each.name: each.tuning for each in ran if each.tuning},
+        environment=environment_of(command, [seed], _device(device, bool(lifts))),
+        results=results,
+        test_subjects=dataset.test.subjects,
+    )  # fmt: skip
+    progress(1.0, "done")
+    return report
 
 
-def _measured(
-    name: str,
-    scorer: Scorer,
+def join_seeds(reports: Sequence[Report]) -> SeededReports:
+    """Return several seeds' reports with their means and comparisons."""
+    return over_seeds(reports, RIVALS)
+
+
+def _learned(
     dataset: Dataset,
+    name: str,
     ks: Sequence[int],
     seed: int,
-    adapts: bool,
-    settings: dict[int, str],
-) -> list[Row]:
-    results = [evaluate(scorer, dataset.test, k, dataset.n_products, adapts=adapts) for k in ks]
-    return [Row.of(name, result, settings.get(result.k, ""), seed) for result in results if len(result)]
+    budget_seconds: float | None,
+    device: str,
+    departments: np.ndarray | None,
+    variety: Variety,
+    progress: Progress,
+) -> _Learned:
+    started = time.perf_counter()
+    try:
+        candidate = _trained(dataset, name, ks, seed, budget_seconds, device, progress)
+    except InvalidData as error:
+        return _Learned(Measured(name, not_run=str(error), seconds=time.perf_counter() - started))
+    trained = time.perf_counter() - started
+    scorer = candidate.scorer()
+    lift = lift_curve(
+        scorer,
+        dataset.validation,
+        dataset.log_prior,
+        allowed_loss=get_config().lift_loss,
+        departments=departments,
+    )
+    progress(1.0, "test shoppers")
+    results = {
+        k: evaluate(scorer, dataset.test, k, dataset.n_products, variety=variety, probabilities=True)
+        for k in ks
+    }
+    measured = Measured(name, {k: result for k, result in results.items() if len(result)}, seconds=trained)
+    return _Learned(measured, lift, dict(candidate.report))
+
+
+def _rows(ran: Iterable[Measured], seed: int) -> Iterable[Row]:
+    for each in ran:
+        for k, result in each.results.items():
+            yield Row.of(each.name, result, each.settings.get(k, ""), seed)
+
+
+def _compared(results: Mapping[str, Mapping[int, Result]], seed: int) -> tuple[Comparison, ...]:
+    parts = {name: {k: [result] for k, result in by_k.items()} for name, by_k in results.items()}
+    learners = {name: by_k for name, by_k in parts.items() if name not in RIVALS}
+    return compare(learners, {name: by_k for name, by_k in parts.items() if name in RIVALS}, seed)
+
+
+def _milliseconds(results: Mapping[int, Result]) -> float:
+    """Return the mean time to score and rank the catalogue for one shopper, many at once, over all k."""
+    return 1e3 * sum(r.seconds for r in results.values()) / sum(len(r) for r in results.values())
+
+
+def _device(asked: str, trained: bool) -> str:
+    if not trained:
+        return "cpu"
+    from metarec_plugin.train.device import resolve_device
+
+    return str(resolve_device(asked))
 
 
 def _part(progress: Progress, name: str, start: float, share: float) -> Progress:

@@ -18,7 +18,7 @@ from metarec_plugin.features.encoding import encode, fit_schema
 from metarec_plugin.features.schema import FIRST
 from metarec_plugin.features.table import product_table, table_from_file
 from metarec_plugin.pipeline.evaluate import ALL, KS, evaluate_dataset
-from metarec_plugin.preprocess.dataset import dataset_from_file, dataset_from_log
+from metarec_plugin.preprocess.dataset import TRACKS, dataset_from_file, dataset_from_log
 from metarec_plugin.preprocess.files import read_products, read_users
 from metarec_plugin.preprocess.histories import Dataset
 
@@ -51,6 +51,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--min-value", type=float, help="leave out events of a smaller value")
         parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument(
+            "--track",
+            choices=TRACKS,
+            default="user",
+            help="user: shoppers never seen; time: shoppers who came later, from what was known then; "
+            "repeat: what is bought again counts",
+        )
         parser.add_argument("--learners", type=_names, default=ALL, help=f"default {','.join(ALL)}")
         parser.add_argument(
             "--ks", type=_numbers, default=KS, help="support sizes; default 0,1,2,3,5,10,20,50"
@@ -102,7 +109,7 @@ class Command(BaseCommand):
 
 def _dataset(options: dict[str, Any]) -> Dataset:
     if options["events"] is None:
-        return dataset_from_log(options["seed"], options["kinds"], options["min_value"])[0]
+        return dataset_from_log(options["seed"], options["kinds"], options["min_value"], options["track"])[0]
     return dataset_from_file(
         options["events"],
         options["kinds"],
@@ -110,6 +117,7 @@ def _dataset(options: dict[str, Any]) -> Dataset:
         options["seed"],
         options["clean"],
         options["products"],
+        options["track"],
     )
 
 
