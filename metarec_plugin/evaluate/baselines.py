@@ -10,9 +10,9 @@ from metarec_plugin.evaluate import ease, ials, priors
 from metarec_plugin.evaluate.asymmetric_knn import EXPONENTS, AsymmetricKnn
 from metarec_plugin.evaluate.episodes import KS, Scorer
 from metarec_plugin.evaluate.item_knn import SHRINKAGES, ItemKnn
-from metarec_plugin.evaluate.linear_tuning import Family, tune_linear
+from metarec_plugin.evaluate.linear_tuning import PRIOR_WEIGHTS, Family, tune_linear
 from metarec_plugin.evaluate.tuning import Setting, TunedBaseline, tune_scorers
-from metarec_plugin.evaluate.widening import Strength, geometric, scalars
+from metarec_plugin.evaluate.widening import MAX_STRENGTHS, MAX_WEIGHT, Strength, geometric, scalars
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Dataset
 
@@ -24,6 +24,18 @@ def tune(name: str, dataset: Dataset, ks: Sequence[int] = KS, seed: int = 0) -> 
     if name not in BASELINES:
         raise InvalidData(f"No baseline is called {name!r}; there are {', '.join(BASELINES)}.")
     return BASELINES[name](dataset, ks, seed)
+
+
+def grid_of(name: str) -> str:
+    """Return all that a baseline's tuning may choose from, as text: equal texts ask the same question."""
+    grids: dict[str, object] = {
+        "decayed_popularity": HALF_LIVES,
+        "item_knn": (SHRINKAGES, PRIOR_WEIGHTS),
+        "asymmetric_knn": (EXPONENTS, PRIOR_WEIGHTS),
+        "ease": (ease.RIDGES, PRIOR_WEIGHTS),
+        "ials": (ials.POINTS, ials.WEIGHTS, ials.ITERATIONS),
+    }
+    return repr((grids.get(name, ()), MAX_STRENGTHS, MAX_WEIGHT))
 
 
 def _popularity(dataset: Dataset, ks: Sequence[int], seed: int) -> TunedBaseline:

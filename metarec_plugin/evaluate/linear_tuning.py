@@ -46,7 +46,6 @@ def tune_linear(
     family: Family, priors: Mapping[str, np.ndarray], validation: Histories, ks: Sequence[int]
 ) -> TunedBaseline:
     """Choose strength, prior and its weight for each k. Only the models that are best at some k are kept."""
-    n_products = len(next(iter(priors.values())))
     grids: dict[int, dict[Setting, float]] = {k: {} for k in ks}
     kept: dict[Strength, SupportScores] = {}
     settings: dict[int, Setting] = {}

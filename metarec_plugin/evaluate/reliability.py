@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,13 +92,6 @@ def reliability(chances: np.ndarray, found: np.ndarray, bins: int = BINS) -> Rel
     ]
     error = sum(each.listed * abs(each.predicted - each.observed) for each in table) / len(values)
     return Reliability(tuple(table), float(error))
-
-
-def pooled(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Reliability:
-    """Return one table over several k: (chances, found) of each."""
-    if not parts:
-        return Reliability((), None)
-    return reliability(np.concatenate([c for c, _ in parts]), np.concatenate([f for _, f in parts]))
 
 
 def _bin(chances: np.ndarray, happened: np.ndarray) -> Bin:

@@ -1,4 +1,4 @@
-"""What an evaluation found: rows for other tools as JSON, and a table for people."""
+"""What an evaluation found: rows, comparisons and where they came from, as JSON for other tools."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from metarec_plugin.evaluate.bootstrap import mean_interval
+from metarec_plugin.evaluate.bootstrap import mean_intervals
+from metarec_plugin.evaluate.comparison import Comparison
 from metarec_plugin.evaluate.episodes import MIN_QUERY, QUERY
 from metarec_plugin.evaluate.lift import LiftCurve
 from metarec_plugin.evaluate.metrics import CUT
 from metarec_plugin.evaluate.protocol import Result
+from metarec_plugin.evaluate.reliability import Reliability, reliability
+from metarec_plugin.evaluate.tables import report_table
 from metarec_plugin.preprocess.histories import Dataset
 
 _SAMPLES = 2_000
@@ -21,7 +24,11 @@ _SAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Row:
-    """One learner at one k on test shoppers. low, high: 95 % bootstrap interval of ndcg20 over shoppers."""
+    """One learner at one k on test shoppers. low, high: 95 % bootstrap interval of ndcg20 over shoppers.
+
+    intervals: the same of every other mean over shoppers, by field; coverage20 and calibration_error are no
+    means and have none. None where a figure was not asked for or does not apply.
+    """
 
     learner: str
     k: int
@@ -36,17 +43,36 @@ class Row:
     user_coverage: float
     users: int
     setting: str = ""
+    mrr20: float = math.nan
+    novelty20: float | None = None  # bits
+    diversity20: float | None = None
+    calibration_error: float | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, learner: str, result: Result, setting: str, seed: int) -> Row:
-        interval = mean_interval(result.ndcg, np.random.default_rng(seed), samples=_SAMPLES)
+        shoppers: dict[str, np.ndarray | None] = {
+            "ndcg20": result.ndcg,
+            "precision20": result.precision,
+            "recall20": result.recall,
+            "recall20_plain": result.recall_plain,
+            "mrr20": result.reciprocal_rank,
+            "user_coverage": result.adapted,
+            "novelty20": result.novelty,
+            "diversity20": result.diversity,
+        }
+        columns = {name: values for name, values in shoppers.items() if values is not None}
+        table = np.stack([np.asarray(values, dtype=np.float64) for values in columns.values()], axis=1)
+        found = mean_intervals(table, np.random.default_rng(seed), samples=_SAMPLES)
+        by_name = dict(zip(columns, found))
+        calibration = _calibration(result)
         return cls(
             learner=learner,
             k=result.k,
             ndcg20=result.mean,
             se=result.standard_error,
-            low=interval.low,
-            high=interval.high,
+            low=by_name["ndcg20"].low,
+            high=by_name["ndcg20"].high,
             precision20=float(result.precision.mean()),
             recall20=float(result.recall.mean()),
             recall20_plain=float(result.recall_plain.mean()),
@@ -54,12 +80,17 @@ class Row:
             user_coverage=result.user_coverage,
             users=len(result),
             setting=setting,
+            mrr20=by_name["mrr20"].mean,
+            novelty20=by_name["novelty20"].mean if "novelty20" in by_name else None,
+            diversity20=by_name["diversity20"].mean if "diversity20" in by_name else None,
+            calibration_error=None if calibration is None else calibration.error,
+            intervals={name: (each.low, each.high) for name, each in by_name.items()},
         )
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that one evaluation measured."""
+    """Everything that one evaluation measured. results and test_subjects stay in memory, for joining seeds."""
 
     protocol: Mapping[str, Any]
     data: Mapping[str, Any]
@@ -68,75 +99,65 @@ class Report:
     seconds: Mapping[str, Any]
     lifts: Mapping[str, LiftCurve] = field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what each learner said
+    wide_rows: tuple[
+        Row, ...
+    ] = ()  # baselines tuned on beyond the benchmark's grid, whose own rows are in `rows`
+    baselines: tuple[str, ...] = ()  # what the learners are compared with, wide ones too
+    comparisons: tuple[Comparison, ...] = ()
+    reliability: Mapping[str, Mapping[str, Reliability]] = field(
+        default_factory=dict
+    )  # learner -> k -> table
+    tuning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # baseline -> settings and grids
+    environment: Mapping[str, Any] = field(default_factory=dict)  # command, date, versions, device
+    results: Mapping[str, Mapping[int, Result]] = field(default_factory=dict, repr=False, compare=False)
+    test_subjects: np.ndarray = field(
+        default_factory=lambda: np.empty(0, dtype=str), repr=False, compare=False
+    )
+
+    @property
+    def seed(self) -> int:
+        return int(self.protocol["seed"])
 
     def as_json(self) -> dict[str, Any]:
         report = {
             "protocol": self.protocol,
             "data": self.data,
+            "environment": self.environment,
             "rows": [asdict(row) for row in self.rows],
+            "wide_rows": [asdict(row) for row in self.wide_rows],
+            "baselines": self.baselines,
+            "comparisons": [asdict(each) for each in self.comparisons],
             "not_run": self.not_run,
             "seconds": self.seconds,
             "lifts": {learner: curve.as_json() for learner, curve in self.lifts.items()},
+            "reliability": {
+                learner: {k: asdict(table) for k, table in tables.items()}
+                for learner, tables in self.reliability.items()
+            },
+            "tuning": self.tuning,
             "training": self.training,
         }
-        return cast(dict[str, Any], _plain(report))
+        return cast(dict[str, Any], plain(report))
 
     def table(self) -> str:
-        """Return the report as text: data, NDCG@20 side by side, every row, the lifts and the times."""
-        parts = (self._head(), self._overview(), self._details(), self._lifts(), self._times())
-        return "\n\n".join(filter(None, parts))
+        """Return the report as text."""
+        return report_table(self)
 
-    def _head(self) -> str:
-        data = self.data
-        return (
-            f"{data['products']:,} products, {data['train_users']:,} training, {data['validation_users']:,} "
-            f"validation and {data['test_users']:,} test shoppers, data {data['hash']}, "
-            f"seed {self.protocol['seed']}."
+
+def reliability_tables(results: Mapping[int, Result], ks: Sequence[int]) -> dict[str, Reliability]:
+    """Return a learner's table at each k, and under "mean" the one over all shoppers at ks together."""
+    tables = {}
+    measured = {
+        k: (r.chances, r.found) for k, r in results.items() if r.chances is not None and r.found is not None
+    }
+    for k, (chances, found) in measured.items():
+        tables[str(k)] = reliability(chances, found)
+    if together := [measured[k] for k in ks if k in measured]:
+        tables["mean"] = reliability(
+            np.concatenate([chances for chances, _ in together]),
+            np.concatenate([found for _, found in together]),
         )
-
-    def _overview(self) -> str:
-        ks = sorted({row.k for row in self.rows})
-        cells = {(row.learner, row.k): row for row in self.rows}
-        best = {k: max(row.ndcg20 for row in self.rows if row.k == k) for k in ks}
-        lines = [["NDCG@20", *(f"k={k}" for k in ks)]]
-        for learner in dict.fromkeys(row.learner for row in self.rows):
-            lines.append([learner, *(_cell(cells.get((learner, k)), best[k]) for k in ks)])
-        lines.append(["test shoppers", *(str(max(r.users for r in self.rows if r.k == k)) for k in ks)])
-        text = _aligned(lines) if ks else "No test shopper has enough products to be measured."
-        return "\n".join([text, *(f"{learner}: {_said(why)}" for learner, why in self.not_run.items())])
-
-    def _details(self) -> str:
-        lines = [["learner", "k", "NDCG@20", "95 %", "precision", "recall", "plain", "coverage", "users cov.",
-                  "users", "setting"]]  # fmt: skip
-        for r in self.rows:
-            lines.append([
-                r.learner, str(r.k), f"{r.ndcg20:.4f}", f"{r.low:.4f}-{r.high:.4f}", f"{r.precision20:.4f}",
-                f"{r.recall20:.4f}", f"{r.recall20_plain:.4f}", f"{r.coverage20:.3f}", f"{r.user_coverage:.2f}",
-                str(r.users), r.setting,
-            ])  # fmt: skip
-        return _aligned(lines) if self.rows else ""
-
-    def _lifts(self) -> str:
-        lines: list[list[str]] = []
-        for learner, curve in self.lifts.items():
-            if not curve.points:
-                continue
-            lines.append([learner, *(f"t={p.lift:.1f}" for p in curve.tenths)])
-            lines.append(["  NDCG@20", *(f"{p.ndcg:.4f}" for p in curve.tenths)])
-            lines.append(["  coverage", *(f"{p.coverage:.3f}" for p in curve.tenths)])
-            shares = [p.department_share for p in curve.tenths]
-            if None not in shares:
-                lines.append(["  department", *(f"{share:.3f}" for share in shares)])
-            lines.append([f"  chosen t={curve.chosen:.3g}"])
-        head = "Lift, on validation shoppers: score - t * log prior, mean over k = 1, 2, 3, 5, 10"
-        return f"{head}\n{_aligned(lines)}" if lines else ""
-
-    def _times(self) -> str:
-        trained = ", ".join(f"{learner} {seconds:.1f}" for learner, seconds in self.seconds["train"].items())
-        return (
-            f"Seconds: load {self.seconds['load']:.1f}; train or tune {trained or 'nothing'}; "
-            f"evaluate {self.seconds['evaluate']:.1f}."
-        )
+    return tables
 
 
 def protocol_of(ks: Sequence[int], seed: int, split: str) -> dict[str, Any]:
@@ -167,35 +188,20 @@ def data_of(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _cell(row: Row | None, best: float) -> str:
-    if row is None or math.isnan(row.ndcg20):
-        return "-"
-    return f"{row.ndcg20:.4f}" + ("*" if row.ndcg20 == best else " ")
-
-
-def _plain(value: Any) -> Any:
-    """Numbers of numpy become numbers of JSON, which has no NaN."""
+def plain(value: Any) -> Any:
+    """Return the value as JSON can hold it: numbers of numpy become numbers, and there is no NaN."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def _said(why: str) -> str:
-    return why if why.startswith("not ") else f"not run: {why}"
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Pad the columns to one width each, the first to the left."""
-    columns = range(max(len(line) for line in lines))
-    widths = [max(len(line[c]) for line in lines if c < len(line)) for c in columns]
-    padded = (
-        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]
-        for line in lines
-    )
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+def _calibration(result: Result) -> Reliability | None:
+    if result.chances is None or result.found is None:
+        return None
+    return reliability(result.chances, result.found)

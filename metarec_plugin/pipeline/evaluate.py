@@ -14,12 +14,12 @@ from metarec_plugin.conf import LEARNERS, get_config
 from metarec_plugin.evaluate.baselines import BASELINES
 from metarec_plugin.evaluate.cache import measured_baselines
 from metarec_plugin.evaluate.comparison import Comparison, compare
-from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Scorer
 from metarec_plugin.evaluate.lift import LiftCurve, lift_curve
-from metarec_plugin.evaluate.measured import Measured
-from metarec_plugin.evaluate.protocol import Result, evaluate
+from metarec_plugin.evaluate.measured import Measured, results_of
+from metarec_plugin.evaluate.protocol import Result
+from metarec_plugin.evaluate.repeat_tuning import buys_again, with_own
 from metarec_plugin.evaluate.report import Report, Row, data_of, protocol_of, reliability_tables
-from metarec_plugin.evaluate.seeds import SeededReports, over_seeds
 from metarec_plugin.evaluate.variety import Variety, variety_of
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 ALL = (*LEARNERS, *BASELINES)
-RIVALS = (*BASELINES, *(f"{name}_wide" for name in BASELINES))  # what learners are compared with
 Progress = Callable[[float, str], None]
 
 
@@ -38,7 +37,7 @@ Progress = Callable[[float, str], None]
 class _Learned:
     """A learner trained and measured, with what only learners have."""
 
-    measured: Measured
+    measured: list[Measured]  # on the repeat track a second one, with the buy-again term
     lift: LiftCurve | None = None
     said: Mapping[str, Any] | None = None
 
@@ -70,6 +69,8 @@ def evaluate_dataset(
         raise InvalidData(f"No learner is called {', '.join(unknown)}; there are {', '.join(ALL)}.")
     variety = variety_of(dataset, features)
     found: list[Measured] = []
+    rivals: list[str] = []
+    trained: list[str] = []
     lifts: dict[str, LiftCurve] = {}
     said: dict[str, Mapping[str, Any]] = {}
     started = time.perf_counter()
@@ -77,10 +78,12 @@ def evaluate_dataset(
         progress(place / len(learners), name)
         if name in BASELINES:
             found += measured_baselines(name, dataset, ks, seed, variety, cache)
+            rivals = [each.name for each in found if not each.not_run and each.name not in trained]
             continue
         within = _part(progress, name, place / len(learners), 0.9 / len(learners))
         learned = _learned(dataset, name, ks, seed, budget_seconds, device, departments, variety, within)
-        found.append(learned.measured)
+        found += learned.measured
+        trained += [each.name for each in learned.measured]
         if learned.lift is not None:
             lifts[name], said[name] = learned.lift, learned.said or {}
     ran = [each for each in found if not each.not_run]
@@ -88,10 +91,13 @@ def evaluate_dataset(
     results = {each.name: each.results for each in ran}
     report = Report(
         protocol={
-            **protocol_of(ks, seed, str(dataset.source.get("split", ""))), "diversity_of": variety.of,
+            **protocol_of(ks, seed, str(dataset.source.get("split", ""))),
+            "diversity_of": variety.of,
         },
         data=data_of(dataset),
-        rows=tuple(_rows(ran, seed)),
+        rows=tuple(_rows((each for each in ran if not each.wide), seed)),
+        wide_rows=tuple(_rows((each for each in ran if each.wide), seed)),
+        baselines=tuple(rivals),
         not_run={each.name: each.not_run for each in found if each.not_run},
         seconds={
             "load": load_seconds,
@@ -102,20 +108,17 @@ def evaluate_dataset(
         },
         lifts=lifts,
         training=said,
-        comparisons=_compared(results, seed),
-        reliability={name: reliability_tables(results[name], HEADLINE_KS) for name in lifts},
+        comparisons=_compared(results, rivals, seed),
+        reliability={
+            name: reliability_tables(results[name], HEADLINE_KS) for name in trained if name in results
+        },
         tuning={each.name: each.tuning for each in ran if each.tuning},
         environment=environment_of(command, [seed], _device(device, bool(lifts))),
         results=results,
         test_subjects=dataset.test.subjects,
-    )  # fmt: skip
+    )
     progress(1.0, "done")
     return report
-
-
-def join_seeds(reports: Sequence[Report]) -> SeededReports:
-    """Return several seeds' reports with their means and comparisons."""
-    return over_seeds(reports, RIVALS)
 
 
 def _learned(
@@ -133,7 +136,7 @@ def _learned(
     try:
         candidate = _trained(dataset, name, ks, seed, budget_seconds, device, progress)
     except InvalidData as error:
-        return _Learned(Measured(name, not_run=str(error), seconds=time.perf_counter() - started))
+        return _Learned([Measured(name, not_run=str(error), seconds=time.perf_counter() - started)])
     trained = time.perf_counter() - started
     scorer = candidate.scorer()
     lift = lift_curve(
@@ -144,12 +147,19 @@ def _learned(
         departments=departments,
     )
     progress(1.0, "test shoppers")
-    results = {
-        k: evaluate(scorer, dataset.test, k, dataset.n_products, variety=variety, probabilities=True)
-        for k in ks
-    }
-    measured = Measured(name, {k: result for k, result in results.items() if len(result)}, seconds=trained)
+    measured = [_measured(name, scorer, dataset, ks, trained, variety)]
+    if buys_again(dataset, name):
+        called, own = with_own(name, scorer, dataset, ks, calibrated=True)
+        measured.append(_measured(called, own, dataset, ks, time.perf_counter() - started, variety))
     return _Learned(measured, lift, dict(candidate.report))
+
+
+def _measured(
+    name: str, scorer: Scorer, dataset: Dataset, ks: Sequence[int], seconds: float, variety: Variety
+) -> Measured:
+    return Measured(
+        name, results_of(scorer, dataset, ks, variety=variety, probabilities=True), seconds=seconds
+    )
 
 
 def _rows(ran: Iterable[Measured], seed: int) -> Iterable[Row]:
@@ -158,10 +168,12 @@ def _rows(ran: Iterable[Measured], seed: int) -> Iterable[Row]:
             yield Row.of(each.name, result, each.settings.get(k, ""), seed)
 
 
-def _compared(results: Mapping[str, Mapping[int, Result]], seed: int) -> tuple[Comparison, ...]:
+def _compared(
+    results: Mapping[str, Mapping[int, Result]], rivals: Sequence[str], seed: int
+) -> tuple[Comparison, ...]:
     parts = {name: {k: [result] for k, result in by_k.items()} for name, by_k in results.items()}
-    learners = {name: by_k for name, by_k in parts.items() if name not in RIVALS}
-    return compare(learners, {name: by_k for name, by_k in parts.items() if name in RIVALS}, seed)
+    learners = {name: by_k for name, by_k in parts.items() if name not in rivals}
+    return compare(learners, {name: by_k for name, by_k in parts.items() if name in rivals}, seed)
 
 
 def _milliseconds(results: Mapping[int, Result]) -> float:
