@@ -9,13 +9,19 @@ import numpy as np
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.publish.bundle import Bundle
+from metarec_plugin.publish.layout import LAYOUTS
 
-KINDS = ("popularity", "linear", "gradient")
+KINDS = ("popularity", "linear", "gradient", "amortised")
 
 
 def manifest(kind: str = "linear", **changes: Any) -> dict[str, Any]:
     return {
-        "learner": {"popularity": "popularity", "linear": "closed_form", "gradient": "maml"}[kind],
+        "learner": {
+            "popularity": "popularity",
+            "linear": "closed_form",
+            "gradient": "maml",
+            "amortised": "maml_nn",
+        }[kind],
         "kind": kind,
         "feature_schema": [],
         "seed": 0,
@@ -58,8 +64,14 @@ def arrays(
             "bias": bias,
             "start": start,
             "step_sizes": rng.uniform(0.1, 1.0, size=(3, d)).astype("f4"),
+            "growth": rng.uniform(0.0, 0.3, size=(3, d)).astype("f4"),
             "start_gradient": ((first / first.sum()) @ vectors).astype("f4"),
         }
+    if kind == "amortised":
+        sizes = {"N": n, "d": 8, "e": 6, "h": 5, "R": 4, "T": 1, "G": 2}
+        for name, (_, shape) in LAYOUTS[kind].items():
+            if name not in made:
+                made[name] = (0.4 * rng.normal(size=[sizes[letter] for letter in shape])).astype("f4")
     return made
 
 

@@ -5,7 +5,7 @@ The twin of online.py: the same arrays, the same formulas, the same numbers (a t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torch.func import vmap
 
 from metarec_plugin.publish.layout import check_arrays
 from metarec_plugin.train.device import resolve_device
-from metarec_plugin.train.inner import Params, adapt, raw_scores
+from metarec_plugin.train.amortised import Encoder, encode
+from metarec_plugin.train.inner import Params, adapt, descend_many, raw_scores
 
 Tensors = Mapping[str, Tensor]
 
@@ -46,7 +47,7 @@ class BatchModel:
         rows = [row for row, support in enumerate(supports) if len(support)]
         if self._kind != "popularity" and rows:
             padded = _padded([supports[row] for row in rows]).to(self._device)
-            raw = _linear(tensors, padded) if self._kind == "linear" else _gradient(tensors, padded)
+            raw = RAW_SCORES[self._kind](tensors, padded)
             out[rows] = _calibrated(tensors, raw, (padded >= 0).sum(dim=1))
         return out.cpu().numpy()
 
@@ -75,9 +76,24 @@ def _linear(tensors: Tensors, supports: Tensor) -> Tensor:
 
 def _gradient(tensors: Tensors, supports: Tensor) -> Tensor:
     """raw(S) = V u + bias after the inner loop, whose first term the bundle brings."""
-    params = Params(tensors["vectors"], tensors["bias"], tensors["start"], tensors["step_sizes"])
+    params = Params(*(tensors[name] for name in Params._fields))
     states = vmap(adapt, in_dims=(None, None, 0))(params, tensors["start_gradient"], supports)
     return raw_scores(params, states)
+
+
+def _amortised(tensors: Tensors, supports: Tensor) -> Tensor:
+    """raw(S) = V u + bias; u from the network, then from the inner loop."""
+    encoder = Encoder(*(tensors[name] for name in Encoder._fields))
+    nobody = tensors["output_bias"]  # no step starts there: each subject has a start of its own
+    params = Params(*(tensors.get(name, nobody) for name in Params._fields))
+    return raw_scores(params, descend_many(params, encode(encoder, supports), supports))
+
+
+RAW_SCORES: Mapping[str, Callable[[Tensors, Tensor], Tensor]] = {
+    "linear": _linear,
+    "gradient": _gradient,
+    "amortised": _amortised,
+}
 
 
 def _calibrated(tensors: Tensors, raw: Tensor, k: Tensor) -> Tensor:

@@ -10,8 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
+from metarec_plugin.adapt.amortised import Amortised
+from metarec_plugin.adapt.descent import Descent
+
 Arrays = Mapping[str, np.ndarray]
-BLOCK = 4096  # products at a time in the inner loop: 1 MB of vectors at 64 dimensions
 
 
 class RawScores(Protocol):
@@ -43,49 +45,17 @@ class LinearMap:
 class InnerLoop:
     """raw(S) = V u + bias after T gradient steps of u on the support's cross-entropy under a full softmax.
 
-    The step's gradient is V'(softmax(V u + bias) - t), t uniform over the support (MAML, Finn et al. 2017,
-    eq. 1, with a step size per dimension). Its softmax term at the start is the same for every subject, so
-    the bundle brings it, and one step costs one product with V instead of three.
+    The softmax term of the first step is the same for every subject, so the bundle brings it, and one step costs
+    one product with V instead of three.
     """
 
     def __init__(self, arrays: Arrays) -> None:
-        self._vectors = arrays["vectors"]  # (N, d)
-        self._bias = arrays["bias"]  # (N,)
         self._start = arrays["start"]  # (d,)
-        self._step_sizes = arrays["step_sizes"]  # (T, d)
         self._start_gradient = arrays["start_gradient"]  # (d,)
-        self._blocks = [
-            (self._vectors[first : first + BLOCK], self._bias[first : first + BLOCK])
-            for first in range(0, len(self._bias), BLOCK)
-        ]
+        self._descent = Descent(arrays)
 
     def __call__(self, support: np.ndarray) -> np.ndarray:
-        target = self._vectors[support].mean(axis=0)  # (d,), V't
-        expected = self._start_gradient  # (d,), V'softmax
-        state = self._start.copy()
-        for step, step_size in enumerate(self._step_sizes):
-            if step:
-                expected = self._expected(state)
-            state -= step_size * (expected - target)
-        logits = self._vectors @ state
-        logits += self._bias
-        return logits
-
-    def _expected(self, state: np.ndarray) -> np.ndarray:
-        """V'softmax(V u + bias), (d,), in one pass over V: each block is used twice while the cache holds it."""
-        summed, total, top = np.zeros_like(state), np.float32(0), np.float32(-np.inf)
-        for vectors, bias in self._blocks:
-            weights = vectors @ state
-            weights += bias
-            peak = weights.max()
-            if peak > top:  # what was summed so far was relative to a lower peak
-                shrink = np.exp(top - peak)
-                summed, total, top = summed * shrink, total * shrink, peak
-            weights -= top
-            np.exp(weights, out=weights)
-            summed += weights @ vectors
-            total += weights.sum()
-        return summed / total
+        return self._descent.logits(self._descent(self._start.copy(), support, self._start_gradient))
 
 
 def _no_adaptation(support: np.ndarray) -> np.ndarray:
@@ -96,4 +66,5 @@ KINDS: Mapping[str, Callable[[Arrays], RawScores]] = {
     "popularity": lambda arrays: _no_adaptation,
     "linear": LinearMap,
     "gradient": InnerLoop,
+    "amortised": Amortised,
 }

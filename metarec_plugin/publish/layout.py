@@ -8,7 +8,9 @@ import numpy as np
 
 from metarec_plugin.exceptions import BundleError
 
-# Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T steps.
+# Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T steps,
+# e dimensions of inputs, h hidden ones, R ages,
+# G numbers of a gain.
 Layout = Mapping[str, tuple[str, tuple[str, ...]]]
 
 _COMMON: Layout = {
@@ -33,7 +35,25 @@ LAYOUTS: Mapping[str, Layout] = {
         "bias": ("f4", ("N",)),
         "start": ("f4", ("d",)),
         "step_sizes": ("f4", ("T", "d")),
+        "growth": ("f4", ("T", "d")),
         "start_gradient": ("f4", ("d",)),
+    },
+    "amortised": {
+        **_COMMON,
+        "vectors": ("f4", ("N", "d")),
+        "bias": ("f4", ("N",)),
+        "step_sizes": ("f4", ("T", "d")),  # a step of all 0 is none
+        "growth": ("f4", ("T", "d")),
+        "inputs": ("f4", ("N", "e")),
+        "attention": ("f4", ("e",)),
+        "recency": ("f4", ("R",)),
+        "gain": ("f4", ("G",)),
+        "skip": ("f4", ("e", "d")),
+        "hidden": ("f4", ("e", "h")),
+        "hidden_size": ("f4", ("h",)),
+        "hidden_bias": ("f4", ("h",)),
+        "output": ("f4", ("h", "d")),
+        "output_bias": ("f4", ("d",)),
     },
 }
 

@@ -18,6 +18,7 @@ from metarec_plugin.train.inner import Params, adapt_many, raw_scores, start_gra
 from metarec_plugin.train.losses import query_loss
 from metarec_plugin.train.sampling import Batch
 
+FIRST_GROWTH = 0.25  # of a step with the support's size; it is learned from there
 STEP_SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # that the first is chosen from
 
 
@@ -58,10 +59,11 @@ class Maml(nn.Module):
         self.start = nn.Parameter(torch.zeros(dimensions))
         # Sizes are learned as logarithms: a step never goes uphill.
         self.log_step_sizes = nn.Parameter(torch.zeros(config.steps, dimensions))
+        self.growth = nn.Parameter(torch.full((config.steps, dimensions), FIRST_GROWTH))
 
     @property
     def params(self) -> Params:
-        return Params(self.vectors, self.bias, self.start, self.log_step_sizes.exp())
+        return Params(self.vectors, self.bias, self.start, self.log_step_sizes.exp(), self.growth)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the outer loss: the query's mean cross-entropy over the whole catalogue but the support."""
@@ -78,7 +80,7 @@ class Maml(nn.Module):
             [
                 {"params": [self.vectors], "lr": config.learning_rate},
                 {"params": [self.bias], "lr": config.bias_rate},
-                {"params": [self.start, self.log_step_sizes], "lr": config.state_rate},
+                {"params": [self.start, self.log_step_sizes, self.growth], "lr": config.state_rate},
             ]
         )
         optimizer.register_step_pre_hook(lambda *_: self._pull_back())

@@ -15,7 +15,7 @@ KEYS = [f"{i:03d}" for i in range(150)]
 SUPPORTS = [np.array(s, dtype=np.int64) for s in ([3], [], [149, 0, 7], list(range(0, 100, 2)), [5, 5 + 90])]
 
 
-@pytest.mark.parametrize("kind", ["popularity", "linear", "gradient"])
+@pytest.mark.parametrize("kind", bundles.KINDS)
 @pytest.mark.parametrize("seed", range(3))
 def test_torch_and_numpy_agree_to_a_hundred_thousandth(kind, seed):
     arrays = bundles.arrays(kind, keys=KEYS, seed=seed)

@@ -35,17 +35,30 @@ def plain_scores(kind: str, arrays: dict[str, np.ndarray], support: list[int]) -
             for column, value in zip(arrays["row_products"][product], a["row_values"][product]):
                 raw[column] += value / len(support) ** float(a["power"])
     else:
-        state = a["start"]
+        state = a["start"] if kind == "gradient" else plain_network(a, support)
         target = np.zeros(n)
         target[support] = 1 / len(support)
-        for step_size in a["step_sizes"]:
+        for step_size, growth in zip(a["step_sizes"], a["growth"]):
             gradient = a["vectors"].T @ (softmax(a["vectors"] @ state + a["bias"]) - target)
-            state = state - step_size * gradient
+            state = state - step_size * len(support) ** growth * gradient
         raw = a["vectors"] @ state + a["bias"]
     at = np.log1p(len(support))
     scale = np.interp(at, np.log1p(a["calibration_k"]), a["calibration_scale"])
     weight = np.interp(at, np.log1p(a["calibration_k"]), a["calibration_prior"])
     return np.log(softmax(scale * (raw - raw.mean()) / raw.std() + weight * a["log_prior"]))
+
+
+def plain_network(a: dict[str, np.ndarray], support: list[int]) -> np.ndarray:
+    """The start of the amortised kind: each product by turns, the newest last."""
+    logits = []
+    for place, product in enumerate(support):
+        age = len(support) - 1 - place
+        logits.append(a["inputs"][product] @ a["attention"] + a["recency"][min(age, len(a["recency"]) - 1)])
+    pooled = sum(w * a["inputs"][p] for w, p in zip(softmax(np.array(logits)), support))
+    log_size = np.log(len(support))
+    hidden = a["hidden"].T @ pooled + log_size * a["hidden_size"] + a["hidden_bias"]
+    gain = np.exp(a["gain"][0] + a["gain"][1] * log_size)
+    return gain * a["skip"].T @ pooled + a["output"].T @ hidden.clip(0) + a["output_bias"]
 
 
 @pytest.mark.parametrize("kind", bundles.KINDS)
@@ -60,7 +73,7 @@ def test_scores_equal_the_plain_computation(kind, support):
 @pytest.mark.parametrize("bias", [0.0, 80.0, -80.0])
 def test_the_inner_loop_is_the_same_over_several_blocks(monkeypatch, bias):
     """Blocks whose highest logits rise, fall and would overflow if each were not taken relative to a peak."""
-    monkeypatch.setattr("metarec_plugin.adapt.kinds.BLOCK", 7)
+    monkeypatch.setattr("metarec_plugin.adapt.descent.BLOCK", 7)
     arrays = bundles.arrays("gradient")
     arrays["bias"] += np.linspace(0, bias, 40, dtype="f4")
     first = softmax(arrays["vectors"].astype("f8") @ arrays["start"] + arrays["bias"])
@@ -198,4 +211,5 @@ def _large_model(kind: str) -> OnlineModel:
         for name in ("start", "start_gradient"):
             arrays[name] = rng.normal(size=64).astype("f4")
         arrays["step_sizes"] = np.full((3, 64), 0.1, dtype="f4")
+        arrays["growth"] = np.zeros((3, 64), dtype="f4")
     return OnlineModel(Bundle("large", bundles.manifest(kind), arrays))

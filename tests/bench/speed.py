@@ -51,6 +51,7 @@ def synthetic(kind: str, n_products: int, steps: int = 0, seed: int = 0) -> Onli
             "bias": np.zeros(n_products, dtype="f4"),
             "start": np.zeros(DIMENSIONS, dtype="f4"),
             "step_sizes": np.ones((steps, DIMENSIONS), dtype="f4"),
+            "growth": np.zeros((steps, DIMENSIONS), dtype="f4"),
             "start_gradient": np.zeros(DIMENSIONS, dtype="f4"),
         }
     return OnlineModel(Bundle("synthetic", {"kind": kind, "learner": kind}, arrays))

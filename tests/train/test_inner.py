@@ -22,7 +22,7 @@ def params(steps: int = 2, seed: int = 0) -> Params:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=torch_rng, dtype=torch.float64)
 
-    return Params(normal(N, D), normal(N), normal(D), (0.5 * normal(steps, D)).exp())
+    return Params(normal(N, D), normal(N), normal(D), (0.5 * normal(steps, D)).exp(), 0.3 * normal(steps, D))
 
 
 def maml(steps: int) -> Maml:
@@ -45,8 +45,8 @@ def support_gradient(p: Params, state: torch.Tensor, support: list[int]) -> torc
 def loop(p: Params, support: list[int]) -> torch.Tensor:
     """The steps of one subject, each with autograd's gradient."""
     state = p.start
-    for size in p.step_sizes:
-        state = state - size * support_gradient(p, state, support)
+    for size, growth in zip(p.step_sizes, p.growth):
+        state = state - size * len(support) ** growth * support_gradient(p, state, support)
     return state
 
 
@@ -54,7 +54,8 @@ def loop(p: Params, support: list[int]) -> torch.Tensor:
 def test_one_step_moves_by_the_gradient_of_the_supports_cross_entropy(support):
     p = params(1)
     moved = p.start - adapt(p, start_gradient(p), torch.tensor(support))
-    expected = p.step_sizes[0] * support_gradient(p, p.start, support)
+    size = p.step_sizes[0] * len(support) ** p.growth[0]
+    expected = size * support_gradient(p, p.start, support)
     torch.testing.assert_close(moved, expected, rtol=0, atol=1e-13)
 
 
