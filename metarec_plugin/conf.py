@@ -63,6 +63,7 @@ class Config:
     # training
     learners: tuple[str, ...] = ("closed_form", "maml")
     device: str = "auto"
+    processes: int = 1  # that share each batch of training
     seed: int = 0
     train_seconds: float = 60.0
     lease_seconds: int = 60
@@ -155,6 +156,7 @@ RULES: Mapping[str, Rule] = {
     "beacon_max_bytes": _number(1, INT32, whole=True),
     "beacon_max_events": _number(1, INT32, whole=True),
     "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
+    "processes": _number(1, 1024, whole=True),
     "device": (f"one of {', '.join(DEVICES)}", DEVICES.__contains__),
     "seed": _number(0, INT64, whole=True),
     "train_seconds": _number(0, above=True),

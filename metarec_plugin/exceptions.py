@@ -35,3 +35,7 @@ class BrokerUnreachable(MetaRecError):
 
 class RunRefused(MetaRecError):
     """A training run cannot be claimed: another worker holds its lease, or its attempts are used up."""
+
+
+class TrainingFailed(MetaRecError):
+    """A process that trains ended before its work was done."""

@@ -52,6 +52,8 @@ WRONG: list[tuple[str, Any]] = [
     ("LEARNERS", [["maml"]]),
     ("DEVICE", "gpu"),
     ("DEVICE", ["cpu"]),
+    ("PROCESSES", 0),
+    ("PROCESSES", 1.5),
     ("SEED", -1),
     ("SEED", 10**400),
     ("TRAIN_SECONDS", 0),

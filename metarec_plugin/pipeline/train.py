@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.baselines import tune
 from metarec_plugin.evaluate.item_knn import item_knn_arrays
 from metarec_plugin.exceptions import ConfigurationError, InvalidData
@@ -23,6 +25,7 @@ from metarec_plugin.publish import registry
 from metarec_plugin.publish.gate import PASSED, Verdict, judge
 from metarec_plugin.train import fit
 from metarec_plugin.train.device import resolve_device
+from metarec_plugin.train.distributed import fit_in_processes
 from metarec_plugin.train.learners import LEARNERS
 
 COMPARED = ("popularity", "decayed_popularity", "item_knn", "ease")
@@ -115,7 +118,9 @@ def fallbacks(dataset: Dataset, baselines: Baselines) -> list[Candidate]:
 
 def fit_candidate(run: TrainingRun, dataset: Dataset, learner: str, progress: Progress) -> Candidate:
     """Meta-train one learner within the run's budget; its checkpoints let a second attempt go on."""
-    fitted = fit(
+    processes = get_config().processes
+    train = partial(fit_in_processes, processes=processes) if processes > 1 else fit
+    fitted = train(
         learner,
         dataset,
         seed=run.seed,

@@ -24,3 +24,16 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type that products of matrices are made in; weights and sums stay float32.
+
+    `auto` takes bfloat16 on a GPU that has it. A CPU computes it more slowly than float32, so there it is used
+    only when asked for by name.
+    """
+    if name not in ("auto", "float32", "bfloat16"):
+        raise ConfigurationError(f"A precision is auto, float32 or bfloat16; found {name!r}.")
+    if name == "auto":
+        name = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return torch.bfloat16 if name == "bfloat16" else torch.float32

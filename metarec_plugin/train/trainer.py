@@ -14,7 +14,12 @@ from torch import Tensor
 
 from metarec_plugin.evaluate.episodes import Scorer
 from metarec_plugin.train.checkpoints import read_checkpoint, write_checkpoint
+from metarec_plugin.train.device import resolve_precision
+from metarec_plugin.train.outcome import Outcome
+from metarec_plugin.train.processes import Processes
 from metarec_plugin.train.sampling import Batch
+
+__all__ = ["Learner", "Outcome", "Progress", "Sampler", "Trainer", "TrainerConfig", "Validate"]
 
 Progress = Callable[[float, str], None]
 Validate = Callable[[Scorer], float]
@@ -50,6 +55,7 @@ class TrainerConfig:
     patience: int = 30  # validations without a better one
     max_steps: int = 20_000
     average: float = 0.98  # of the running mean of the weights that is validated and kept
+    precision: str = "auto"  # bfloat16 where a GPU has it, float32 elsewhere; or either by name
 
     def looks_at(self, step: int) -> bool:
         """Tell whether the weights are validated after this step."""
@@ -61,37 +67,11 @@ class TrainerConfig:
         return min(1.0, step / self.warmup) if self.warmup else 1.0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How training ended; `best` is the validation score of the weights that were kept."""
-
-    steps: int
-    seconds: float
-    validation_seconds: float  # the part of them that looking took
-    best: float
-    best_step: int
-    stopped_by: str  # budget, patience or steps
-    curve: tuple[
-        tuple[int, float | None, float], ...
-    ]  # step, mean loss since the point before, validation score
-
-    @property
-    def note(self) -> str:
-        """One sentence for a person."""
-        why = {
-            "budget": "cut by the time budget",
-            "patience": "stopped when validation no longer rose",
-            "steps": "stopped at the last step",
-        }[self.stopped_by]
-        return (
-            f"{self.steps} steps in {self.seconds:.0f} s, {why}; kept step {self.best_step} "
-            f"(validation NDCG@20 {self.best:.4f})."
-        )
-
-
 class Trainer:
     """Trains a learner in place and leaves it at its best validated weights.
 
+    In a process group each process has a trainer of its own: they make the same steps, each on its share of the
+    batch, and the first one validates, writes checkpoints and reports.
     identity: what the weights belong to, such as a hash of the data and the settings. A checkpoint of another
     identity is left aside: its rows would stand for other products.
     """
@@ -111,6 +91,11 @@ class Trainer:
         self._learner, self._sampler, self._rng, self._validate = learner, sampler, rng, validate
         self._config, self._progress = config, progress
         self._checkpoint, self._identity = checkpoint, identity
+        self._processes = Processes.current()
+        weights = list(learner.state_dict().values())
+        self._processes.copy_from_first(weights)
+        self._device = weights[0].device
+        self._precision = resolve_precision(config.precision, self._device)
         self._optimizer = learner.optimizer()
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._mean = _copy(learner.state_dict())
@@ -131,14 +116,15 @@ class Trainer:
         stopped_by, losses = "steps", []
         while self._step < self._config.max_steps:
             losses.append(self._advance())
-            self._spent = time.monotonic() - began
+            self._spent = self._processes.decided(time.monotonic() - began, self._device)
             over = self._spent >= budget_seconds
             last = over or self._step == self._config.max_steps
             if last or self._config.looks_at(self._step):
                 self._look(float(np.mean(losses)))
                 losses = []
-                self._save()
-                self._tell(budget_seconds)
+                if self._processes.is_first:
+                    self._save()
+                    self._tell(budget_seconds)
             if over:
                 stopped_by = "budget"
                 break
@@ -154,14 +140,24 @@ class Trainer:
             self._best_step,
             stopped_by,
             tuple(self._curve),
+            self._device.type,
+            str(self._precision).removeprefix("torch."),
+            self._processes.size,
         )
 
     def _advance(self) -> float:
         for group, rate in zip(self._optimizer.param_groups, self._rates):
             group["lr"] = rate * self._config.rate(self._step + 1)
-        loss = self._learner.loss(self._sampler.draw(self._config.batch))
+        part, weight = self._processes.share(self._sampler.draw(self._config.batch))
+        low = self._precision != torch.float32
+        with torch.autocast(self._device.type, dtype=self._precision if low else None, enabled=low):
+            loss = self._learner.loss(part)
+        if weight != 1:
+            loss = loss * weight
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        total = loss.detach()
+        self._processes.add([*self._gradients(), total])
         self._optimizer.step()
         self._step += 1
         # The mean starts as the weights themselves, so early on it must forget faster.
@@ -169,14 +165,21 @@ class Trainer:
         with torch.no_grad():
             for name, value in self._learner.state_dict().items():
                 self._mean[name].lerp_(value, 1 - keep)
-        return float(loss.detach())
+        return float(total)
+
+    def _gradients(self) -> list[Tensor]:
+        parameters = (p for group in self._optimizer.param_groups for p in group["params"])
+        return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
     def _look(self, loss: float | None) -> None:
         """Validate the running mean of the weights, and keep it if it is the best so far."""
         began = time.perf_counter()
+        # Rounding may differ between processes: here they are brought together again.
+        self._processes.copy_from_first([*self._learner.state_dict().values(), *self._mean.values()])
         current = _copy(self._learner.state_dict())
         self._learner.load_state_dict(self._mean)
-        score = self._validate(self._learner.scorer())
+        score = self._validate(self._learner.scorer()) if self._processes.is_first else np.nan
+        score = self._processes.decided(score, self._device)
         if score > self._best:
             self._best, self._best_step, self._best_state = score, self._step, _copy(self._mean)
         self._learner.load_state_dict(current)

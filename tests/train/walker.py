@@ -42,10 +42,11 @@ def walk(
     validate: Callable[[float], float] = float,
     budget: float = 1e9,
     progress: Callable[[float, str], None] = lambda fraction, message: None,
+    learner: Walker | None = None,
     **config: Any,
 ) -> tuple[Walker, Outcome]:
     """Train a walker whose weights are validated as they are, not as a running mean."""
-    learner = Walker()
+    learner = learner or Walker()
     outcome = Trainer(
         learner,
         SimpleNamespace(draw=lambda size: EMPTY),
