@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
 def report_table(report: Report) -> str:
     """Return the whole report: data, NDCG@20 side by side, comparisons, every row, edges, lifts and times."""
+    rows = (*report.rows, *report.wide_rows)
     parts = (
-        _head(report), _overview(report), comparison_table(report.comparisons), _details((*report.rows, *report.wide_rows)),
-        _edges(report.tuning), _lifts(report), _times(report.seconds),
-    )  # fmt: skip
+        _head(report),
+        _overview(report),
+        comparison_table(report.comparisons),
+        _details(rows),
+        _edges(report.tuning),
+        _lifts(report),
+        _times(report.seconds),
+    )
     return "\n\n".join(filter(None, parts))
 
 
@@ -112,10 +118,11 @@ def _details(rows: Sequence[Row]) -> str:
 def _edges(tuning: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
     for name, tuned in tuning.items():
-        if tuned.get("edges"):
-            where = "; ".join(f"k = {k}: {edge}" for k, edge in tuned["edges"].items())
-            next_ = "" if name.endswith("_wide") else f"; tuned on beyond it as {name}_wide"
-            lines.append(f"  {name}: {where}{next_}")
+        edges = tuned.get("edges", {})
+        for edge in dict.fromkeys(edges.values()):
+            where = ", ".join(str(k) for k, each in edges.items() if each == edge)
+            further = "" if name.endswith("_wide") else f"; {name}_wide was tuned on beyond it"
+            lines.append(f"  {name}, {edge} at k = {where}{further}")
     return "\n".join(["The best setting lies at the edge of what was tried:", *lines]) if lines else ""
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from metarec_plugin.conf import get_config
+from metarec_plugin.evaluate.report import Report
+from metarec_plugin.evaluate.seeds import over_seeds
 from metarec_plugin.exceptions import MetaRecError
-from metarec_plugin.features.encoding import encode, fit_schema
-from metarec_plugin.features.schema import FIRST
-from metarec_plugin.features.table import product_table, table_from_file
+from metarec_plugin.pipeline.declared import declared
 from metarec_plugin.pipeline.evaluate import ALL, KS, evaluate_dataset
+from metarec_plugin.pipeline.report_page import report_page
 from metarec_plugin.preprocess.dataset import TRACKS, dataset_from_file, dataset_from_log
-from metarec_plugin.preprocess.files import read_products, read_users
+from metarec_plugin.preprocess.files import read_users
 from metarec_plugin.preprocess.histories import Dataset
 
 
@@ -52,6 +54,11 @@ class Command(BaseCommand):
         parser.add_argument("--min-value", type=float, help="leave out events of a smaller value")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument(
+            "--seeds",
+            type=_numbers,
+            help="several seeds, such as 0,1,2,3,4: a split of the file for each, and means",
+        )
+        parser.add_argument(
             "--track",
             choices=TRACKS,
             default="user",
@@ -65,8 +72,45 @@ class Command(BaseCommand):
         parser.add_argument("--budget-seconds", type=float, help="for each learner")
         parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         parser.add_argument("--json", type=Path, metavar="OUT", help="write the report as JSON")
+        parser.add_argument(
+            "--html", type=Path, metavar="OUT", help="write the report as one page with its plots, for people"
+        )
+        parser.add_argument(
+            "--no-cache",
+            dest="cache",
+            action="store_false",
+            help="tune every baseline anew instead of reading what was tuned for the same data before",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        seeds = options["seeds"] or (options["seed"],)
+        if len(seeds) > 1 and options["events"] is None:
+            raise CommandError(
+                "--seeds splits a file anew for each seed; the event log has one split of its own. Give --events, "
+                "or one --seed."
+            )
+        try:
+            reports = [self._report(options, seed, place, len(seeds)) for place, seed in enumerate(seeds)]
+        except MetaRecError as error:
+            raise CommandError(str(error)) from error
+        found = over_seeds(reports) if len(reports) > 1 else reports[0]
+        self.stdout.write(found.table())
+        if users := reports[0].data.get("user_features"):
+            self.stdout.write(
+                f"{users['users']:,} shoppers have features ({', '.join(users['features'])}); no learner reads "
+                "them yet."
+            )
+        if options["json"]:
+            text = json.dumps(found.as_json(), indent=1, allow_nan=False)
+            options["json"].write_text(text + "\n", encoding="utf-8")
+        if options["html"]:
+            try:
+                page = report_page(found.as_json())
+            except MetaRecError as error:
+                raise CommandError(str(error)) from error
+            options["html"].write_text(page, encoding="utf-8")
+
+    def _report(self, options: dict[str, Any], seed: int, place: int, places: int) -> Report:
         started = time.perf_counter()
         with tqdm(
             total=100,
@@ -76,45 +120,37 @@ class Command(BaseCommand):
         ) as bar:
 
             def progress(fraction: float, message: str) -> None:
-                bar.n = round(100 * fraction)
-                bar.set_description_str(message, refresh=True)
+                bar.n = round(100 * (place + fraction) / places)
+                bar.set_description_str(message if places == 1 else f"seed {seed}: {message}", refresh=True)
 
-            try:
-                dataset = _dataset(options)
-                report = evaluate_dataset(
-                    dataset,
-                    options["learners"],
-                    options["ks"],
-                    options["seed"],
-                    options["budget_seconds"],
-                    progress,
-                    device=options["device"],
-                    departments=_departments(dataset, options),
-                    load_seconds=time.perf_counter() - started,
-                )
-                users = _user_features(dataset, options["users"])
-            except MetaRecError as error:
-                raise CommandError(str(error)) from error
-        self.stdout.write(report.table())
-        if users:
-            report = replace(report, data={**report.data, "user_features": users})
-            self.stdout.write(
-                f"{users['users']:,} shoppers have features ({', '.join(users['features'])}); no learner reads "
-                "them yet."
+            dataset = _dataset(options, seed)
+            known = declared(dataset, options["products"], from_shop=options["events"] is None)
+            report = evaluate_dataset(
+                dataset,
+                options["learners"],
+                options["ks"],
+                seed,
+                options["budget_seconds"],
+                progress,
+                device=options["device"],
+                departments=known.departments,
+                features=known.features,
+                load_seconds=time.perf_counter() - started,
+                cache=get_config().artifacts / "cache" if options["cache"] else None,
+                command=_command_line(options),
             )
-        if options["json"]:
-            text = json.dumps(report.as_json(), indent=1, allow_nan=False)
-            options["json"].write_text(text + "\n", encoding="utf-8")
+            users = _user_features(dataset, options["users"])
+            return replace(report, data={**report.data, "user_features": users}) if users else report
 
 
-def _dataset(options: dict[str, Any]) -> Dataset:
+def _dataset(options: dict[str, Any], seed: int) -> Dataset:
     if options["events"] is None:
-        return dataset_from_log(options["seed"], options["kinds"], options["min_value"], options["track"])[0]
+        return dataset_from_log(seed, options["kinds"], options["min_value"], options["track"])[0]
     return dataset_from_file(
         options["events"],
         options["kinds"],
         options["min_value"],
-        options["seed"],
+        seed,
         options["clean"],
         options["products"],
         options["track"],
@@ -134,24 +170,31 @@ def _user_features(dataset: Dataset, path: Path | None) -> dict[str, Any] | None
     }
 
 
-def _departments(dataset: Dataset, options: dict[str, Any]) -> np.ndarray | None:
-    """Return (N,) codes of the department, or else the category, of each product; None without either."""
-    if options["products"]:
-        table = table_from_file(read_products(options["products"]).rows)
-    elif options["events"] is None:
-        table = product_table()
-    else:
-        return None
-    name = next((name for name in ("department", "category") if table.kinds.get(name) == "category"), None)
-    if name is None:
-        return None
-    features = encode(table, fit_schema(table, dataset.product_keys), dataset.product_keys)
-    codes = features.codes[name]
-    return np.where(codes >= FIRST, codes, -1)
+def _command_line(options: dict[str, Any]) -> str:
+    """Return the command as it would be typed, whether it was typed or called."""
+    words = ["metarec_evaluate"]
+    for name in _ASKED:
+        value = options.get(name)
+        if value is None or value is False or value == _DEFAULTS.get(name, ""):
+            continue
+        if name == "seed" and options.get("seeds"):
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return shlex.join(words if options["cache"] else [*words, "--no-cache"])
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+# The options that say what is measured, in the order of the help.
+_ASKED = (
+    "events", "products", "users", "clean", "kinds", "min_value", "track", "seed", "seeds", "learners", "ks",
+    "budget_seconds", "device",
+)  # fmt: skip
+_DEFAULTS = {"track": "user", "learners": ALL, "ks": KS, "device": "auto"}
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -160,5 +203,5 @@ def _numbers(text: str) -> tuple[int, ...]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"expected numbers such as 0,1,5; found {text!r}") from error
     if numbers[0] < 0:
-        raise argparse.ArgumentTypeError(f"a support has 0 or more products; found {numbers[0]}")
+        raise argparse.ArgumentTypeError(f"expected numbers from 0; found {numbers[0]}")
     return numbers
