@@ -15,7 +15,6 @@ KS = (0, 1, 2, 3, 5, 10, 20, 50)
 HEADLINE_KS = (1, 2, 3, 5, 10)  # a newcomer's first products: what the gate and every choice look at
 QUERY = 20  # products that come next, at most
 DAY = 86_400.0
-MIN_QUERY = 5  # and at least: a shopper takes part at k with k + 5 distinct products
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +55,15 @@ Scorer = Callable[[Episodes], np.ndarray]
 
 
 def episodes(histories: Histories, k: int) -> Episodes:
-    """Return the episodes of all shoppers with at least k + 5 distinct products.
+    """Return the episodes of all shoppers with at least k + 5 distinct products, k + `min_query` to be exact.
 
     Where histories hold occurrences, the query is what comes next whether new or not, and a shopper takes part
-    with 5 distinct products after the support.
+    with as many distinct products after the support.
     """
     if histories.occurrences is not None:
         return _with_repeats(histories, histories.occurrences, k)
     lengths = histories.lengths()
-    rows = np.flatnonzero(lengths >= k + MIN_QUERY)
+    rows = np.flatnonzero(lengths >= k + histories.min_query)
     start = histories.indptr[rows]
     support = histories.products[start[:, None] + np.arange(k)]
     ahead = k + np.arange(QUERY)
@@ -89,7 +88,7 @@ def _with_repeats(histories: Histories, events: Occurrences, k: int) -> Episodes
     listed = place < QUERY
     products = histories.products[histories.indptr[rows][taken] + events.places[ahead]]
     query[taken[listed], place[listed]] = products[listed]
-    part = np.flatnonzero(found >= MIN_QUERY)
+    part = np.flatnonzero(found >= histories.min_query)
     rows, start, query = rows[part], start[part], query[part]
     support = histories.products[histories.indptr[rows][:, None] + np.arange(k)]
     now = None if events.at is None else events.at[start]

@@ -11,13 +11,13 @@ import numpy as np
 
 from metarec_plugin.evaluate.bootstrap import mean_intervals
 from metarec_plugin.evaluate.comparison import Comparison
-from metarec_plugin.evaluate.episodes import MIN_QUERY, QUERY
+from metarec_plugin.evaluate.episodes import QUERY
 from metarec_plugin.evaluate.lift import LiftCurve
 from metarec_plugin.evaluate.metrics import CUT
 from metarec_plugin.evaluate.protocol import Result
 from metarec_plugin.evaluate.reliability import Reliability, reliability
 from metarec_plugin.evaluate.tables import report_table
-from metarec_plugin.preprocess.histories import Dataset
+from metarec_plugin.preprocess.histories import MIN_QUERY, Dataset
 
 _SAMPLES = 2_000
 

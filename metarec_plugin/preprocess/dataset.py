@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from metarec_plugin.preprocess import clean as cleaning
 from metarec_plugin.preprocess import splits
 from metarec_plugin.preprocess.clean import Rule, RuleReport
 from metarec_plugin.preprocess.files import countable, distinct, occurrences, read_products, scan_events
-from metarec_plugin.preprocess.histories import Dataset, Histories, Occurrences
+from metarec_plugin.preprocess.histories import MIN_QUERY, Dataset, Histories, Occurrences
 from metarec_plugin.preprocess.log import COLUMNS, read_log, tomorrow
 from metarec_plugin.storefront import get_storefront
 
 __all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file", "dataset_from_log"]
 
 TRACKS = ("user", "time", "repeat")
+LONG_SHARE = (
+    0.05  # of the shoppers with two products; with fewer than this of six the log is one of short sessions
+)
 MIN_BUYERS = 5  # training subjects that a product needs to enter the catalogue
 
 
@@ -151,7 +155,16 @@ def build_dataset(
         _histories(events.filter(pl.col("side") == side), timed, repeats)
         for side in (splits.TRAIN, splits.VALIDATION, splits.TEST)
     )
-    return Dataset(_strings(keys), train, validation, test, dict(source or {}))
+    least = _min_query(train)
+    train, validation, test = (replace(side, min_query=least) for side in (train, validation, test))
+    return Dataset(_strings(keys), train, validation, test, {**(source or {}), "min_query": least})
+
+
+def _min_query(train: Histories) -> int:
+    """Return how many products a shopper must have beyond the support: the benchmark's 5, or 1 in short sessions."""
+    lengths = train.lengths()
+    long_enough = np.count_nonzero(lengths > MIN_QUERY) >= LONG_SHARE * np.count_nonzero(lengths > 1)
+    return MIN_QUERY if long_enough else 1
 
 
 def _histories(events: pl.DataFrame, timed: bool, repeats: bool) -> Histories:

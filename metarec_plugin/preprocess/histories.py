@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 # A shop's prior is made of first steps: what came later in a long history says little about a new shopper.
 EARLY = 30
+MIN_QUERY = 5  # products that a shopper must have beyond the support, to be measured or trained on
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Histories:
     products: np.ndarray  # (nnz,) int32 catalogue indices
     at: np.ndarray | None  # (nnz,) float64 epoch seconds, NaN where unknown; None where nothing has a time
     occurrences: Occurrences | None = None
+    min_query: int = MIN_QUERY  # 1 in a log of short sessions, where next to nobody has 5 more
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -85,7 +87,7 @@ class Histories:
         indptr, take = _taken(self.indptr, rows)
         at = None if self.at is None else self.at[take]
         occurrences = None if self.occurrences is None else self.occurrences.select(rows)
-        return Histories(self.subjects[rows], indptr, self.products[take], at, occurrences)
+        return Histories(self.subjects[rows], indptr, self.products[take], at, occurrences, self.min_query)
 
 
 def _taken(indptr: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

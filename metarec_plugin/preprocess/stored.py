@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
     np.save(folder / "product_keys.npy", dataset.product_keys, allow_pickle=False)
     for side in SIDES:
         write_histories(folder / side, getattr(dataset, side))
-    manifest = {"source": dict(dataset.source), "hash": dataset.hash}
+    known = {"min_query": dataset.train.min_query, "hash": dataset.hash}
+    manifest = {"source": dict(dataset.source), **known}
     (folder / MANIFEST).write_text(json.dumps(manifest, default=str), encoding="utf-8")
 
 
@@ -31,7 +33,9 @@ def open_dataset(folder: Path) -> Dataset:
         raise InvalidData(f"{folder} holds no whole dataset: {MANIFEST} is missing. Write it again.")
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     keys = np.load(folder / "product_keys.npy", allow_pickle=False)
-    train, validation, test = (open_histories(folder / side) for side in SIDES)
+    train, validation, test = (
+        replace(open_histories(folder / side), min_query=manifest["min_query"]) for side in SIDES
+    )
     dataset = Dataset(keys, train, validation, test, manifest["source"])
     # Known when it was written: to compute it anew would read every page.
     dataset.__dict__["hash"] = manifest["hash"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metarec_plugin.evaluate.episodes import MIN_QUERY, QUERY
+from metarec_plugin.evaluate.episodes import QUERY
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Histories
 
@@ -39,22 +39,24 @@ class EpisodeSampler:
 
     def __init__(self, histories: Histories, rng: np.random.Generator, max_support: int = 50) -> None:
         self._histories, self._rng = histories, rng
-        self._order, self._longer, longest = _by_length(histories.indptr, max_support + MIN_QUERY)
-        self._max_support = min(max_support, longest - MIN_QUERY)
+        least = histories.min_query
+        self._order, self._longer, longest = _by_length(histories.indptr, max_support + least)
+        self._max_support = min(max_support, longest - least)
         if self._max_support < 1:
             raise InvalidData(
-                f"No training shopper has {MIN_QUERY + 1} distinct products of the catalogue; the longest history has "
+                f"No training shopper has {least + 1} distinct products of the catalogue; the longest history has "
                 f"{longest}. Collect more events, or serve popularity until there are."
             )
 
     def draw(self, size: int) -> Batch:
         """Return `size` episodes of one k."""
         rng, histories = self._rng, self._histories
+        least = histories.min_query
         k = int(math.exp(rng.uniform(0, math.log(self._max_support + 1))))
-        users = self._order[rng.integers(0, self._longer[k + MIN_QUERY], size)]
+        users = self._order[rng.integers(0, self._longer[k + least], size)]
         first = histories.indptr[users]
         lengths = histories.indptr[users + 1] - first
-        offsets = rng.integers(0, lengths - k - MIN_QUERY + 1) * rng.integers(0, 2, size)
+        offsets = rng.integers(0, lengths - k - least + 1) * rng.integers(0, 2, size)
         start = (first + offsets)[:, None]
         support = histories.products[start + np.arange(k)]
         ahead = k + np.arange(QUERY)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metarec_plugin.evaluate.episodes import MIN_QUERY, QUERY
+from metarec_plugin.evaluate.episodes import QUERY
 from metarec_plugin.exceptions import InvalidData
-from metarec_plugin.preprocess.histories import Histories
+from metarec_plugin.preprocess.histories import MIN_QUERY, Histories
 from metarec_plugin.preprocess.stored import open_histories, write_histories
 from metarec_plugin.train import sampling
 from metarec_plugin.train.sampling import EpisodeSampler
