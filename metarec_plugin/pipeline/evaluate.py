@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metarec_plugin.conf import LEARNERS, get_config
+from metarec_plugin.conf import LEARNERS, get_config, joined_options
 from metarec_plugin.evaluate.baselines import BASELINES
 from metarec_plugin.evaluate.cache import measured_baselines
 from metarec_plugin.evaluate.comparison import Comparison, compare
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 
 ALL = (*LEARNERS, *BASELINES)
 Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What a learner is trained with."""
+
+    seed: int
+    budget_seconds: float | None
+    device: str
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +64,7 @@ def evaluate_dataset(
     departments: np.ndarray | None = None,
     features: sp.csr_matrix | None = None,
     load_seconds: float = 0.0,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     cache: Path | None = None,
     command: str = "",
 ) -> Report:
@@ -61,12 +72,18 @@ def evaluate_dataset(
 
     Learners are scored through the code that serves, calibrated on validation shoppers; one that finds too
     little to learn from is reported as not run. `budget_seconds` is per learner; departments: (N,) codes,
-    negative where unknown; features: (N, D), for the diversity of lists; cache: the folder of baselines tuned
+    negative where unknown; features: (N, D), for the diversity of lists; options: by learner, before those of
+    the settings; cache: the folder of baselines tuned
     before. Raises InvalidData on an unknown learner.
     """
     unknown = [name for name in learners if name not in ALL]
     if unknown:
         raise InvalidData(f"No learner is called {', '.join(unknown)}; there are {', '.join(ALL)}.")
+    options = joined_options(get_config().learner_options, options or {})
+    if any(name not in BASELINES for name in learners):
+        from metarec_plugin.train.learners import check_options
+
+        check_options(options)
     variety = variety_of(dataset, features)
     found: list[Measured] = []
     rivals: list[str] = []
@@ -81,7 +98,8 @@ def evaluate_dataset(
             rivals = [each.name for each in found if not each.not_run and each.name not in trained]
             continue
         within = _part(progress, name, place / len(learners), 0.9 / len(learners))
-        learned = _learned(dataset, name, ks, seed, budget_seconds, device, departments, variety, within)
+        training = _Training(seed, budget_seconds, device, options.get(name, {}))
+        learned = _learned(dataset, name, ks, training, departments, variety, within)
         found += learned.measured
         trained += [each.name for each in learned.measured]
         if learned.lift is not None:
@@ -92,6 +110,8 @@ def evaluate_dataset(
     report = Report(
         protocol={
             **protocol_of(ks, seed, str(dataset.source.get("split", ""))),
+            "track": dataset.source.get("track", "user"),
+            "min_query": dataset.test.min_query,
             "diversity_of": variety.of,
         },
         data=data_of(dataset),
@@ -125,16 +145,14 @@ def _learned(
     dataset: Dataset,
     name: str,
     ks: Sequence[int],
-    seed: int,
-    budget_seconds: float | None,
-    device: str,
+    training: _Training,
     departments: np.ndarray | None,
     variety: Variety,
     progress: Progress,
 ) -> _Learned:
     started = time.perf_counter()
     try:
-        candidate = _trained(dataset, name, ks, seed, budget_seconds, device, progress)
+        candidate = _trained(dataset, name, ks, training, progress)
     except InvalidData as error:
         return _Learned([Measured(name, not_run=str(error), seconds=time.perf_counter() - started)])
     trained = time.perf_counter() - started
@@ -199,13 +217,19 @@ def _trained(
     dataset: Dataset,
     name: str,
     ks: Sequence[int],
-    seed: int,
-    budget_seconds: float | None,
-    device: str,
+    training: _Training,
     progress: Progress,
 ) -> Candidate:
     from metarec_plugin.train import fit  # torch takes a second to import, and baselines need none
 
-    budget = get_config().train_seconds if budget_seconds is None else budget_seconds
-    fitted = fit(name, dataset, seed=seed, device=device, budget_seconds=budget, progress=progress)
+    given = training.budget_seconds
+    fitted = fit(
+        name,
+        dataset,
+        seed=training.seed,
+        device=training.device,
+        budget_seconds=get_config().train_seconds if given is None else given,
+        progress=progress,
+        options=training.options,
+    )
     return make_candidate(dataset, name, fitted.kind, fitted.arrays, report=fitted.report, ks=ks)
