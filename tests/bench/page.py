@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from tests.bench.quality_page import quality, shown
 from tests.bench.sets import SETS
 
 Figures = Mapping[str, Any]
-ANCHORS = ("popularity", "decayed_popularity", "item_knn", "ease")
-LEARNERS = ("closed_form", "maml")
 INTRO = """# Benchmarks
 
 Written by `make bench DATA=folder` on {day} ({cores} cores, {machine}, Python {python}); nothing here is edited by
 hand. Each shopper of the test side was never seen in training. The first k distinct products are the support, the
-next 20 the query, and the whole catalogue is ranked. NDCG@20, with 1.96 standard errors. Every baseline is tuned on
-validation shoppers for each k separately; a learner is one model for all k. Ties go to the lower catalogue index.
+next 20 the query, and the whole catalogue is ranked. NDCG@20, with the 95 % bootstrap interval over shoppers. Every
+baseline is tuned on validation shoppers for each k separately; a learner is one model for all k. Ties go to the lower
+catalogue index. Coverage and calibration error are no means over shoppers and have no interval.
 """
 
 
@@ -32,87 +32,24 @@ def render(figures: Figures) -> str:
     ]
     for data_set in SETS:
         if report := figures.get(f"quality-{data_set.name}"):
-            parts.append(_quality(data_set.title, data_set.name, report, figures))
+            parts.append(quality(data_set.title, report, figures.get(f"yardstick-{data_set.name}")))
+    runs = figures.get("runs", {})
     if adaptation := figures.get("adaptation"):
-        parts.append(_adaptation(adaptation))
+        parts += [_adaptation(adaptation), _made(runs.get("adaptation"))]
     if speed := figures.get("speed"):
-        parts.append(_speed(speed))
-    return "\n".join(parts)
+        parts += [_speed(speed), _made(runs.get("speed"))]
+    return "\n".join(filter(None, parts))
+
+
+def _made(run: Figures | None) -> str:
+    """Return how and when a part was measured, or nothing where no one wrote it down."""
+    return f"`{shown(run['command'])}`, {run['date']}.\n" if run else ""
 
 
 def _cores() -> int:
     import os
 
     return os.cpu_count() or 1
-
-
-def _quality(title: str, name: str, report: Figures, figures: Figures) -> str:
-    rows = {(row["learner"], row["k"]): row for row in report["rows"] if row.get("ndcg20") is not None}
-    not_run = report.get("not_run", {})
-    learners = [*dict.fromkeys(row["learner"] for row in report["rows"]), *not_run]
-    ks = sorted({k for _, k in rows})
-    data = report["data"]
-    lines = [
-        f"## {title}\n",
-        f"Seed {report['protocol'].get('seed', 0)}; {data['products']:,} products, {data['train_users']:,} training "
-        f"and {data['test_users']:,} test shoppers, data hash `{data['hash'][:12]}`.\n",
-        "| learner | " + " | ".join(f"k = {k}" for k in ks) + " |",
-        "|---|" + "---|" * len(ks),
-    ]
-    for learner in learners:
-        cells = [_cell(rows.get((learner, k))) for k in ks]
-        if learner in not_run:
-            cells = [not_run[learner]] + [""] * (len(ks) - 1)
-        lines.append(f"| {learner} | " + " | ".join(cells) + " |")
-    lines.append(
-        "| test shoppers | "
-        + " | ".join(str(max(rows[name_, k]["users"] for name_, j in rows if j == k)) for k in ks)
-        + " |"
-    )
-    anchors = {k: max(rows[a, k]["ndcg20"] for a in ANCHORS if (a, k) in rows) for k in ks}
-    lines.append("\nAgainst the best baseline of each column:\n")
-    lines += ["| learner | " + " | ".join(f"k = {k}" for k in ks) + " |", "|---|" + "---|" * len(ks)]
-    for learner in learners:
-        if learner in LEARNERS:
-            ratios = [
-                f"{rows[learner, k]['ndcg20'] / anchors[k] - 1:+.1%}" if (learner, k) in rows else "–"
-                for k in ks
-            ]
-            lines.append(f"| {learner} | " + " | ".join(ratios) + " |")
-    seconds = report["seconds"]
-    trained = ", ".join(f"{learner} {spent:.1f} s" for learner, spent in seconds["train"].items())
-    lines.append(
-        f"\nLoading {seconds['load']:.1f} s; training or tuning: {trained}; evaluating {seconds['evaluate']:.1f} s."
-    )
-    if yardstick := figures.get(f"yardstick-{name}"):
-        lines.append(_parity(yardstick, rows))
-    return "\n".join(lines) + "\n"
-
-
-def _parity(yardstick: Figures, rows: Mapping[tuple[str, int], Figures]) -> str:
-    """The largest difference to the reference implementation, by family."""
-    found = []
-    for family, learner in (("popularity", "popularity"), ("itemknn", "item_knn"), ("ease", "ease")):
-        gaps = [
-            abs(reference["ndcg20"] - rows[learner, int(key.split("@")[1])]["ndcg20"])
-            for key, reference in yardstick.items()
-            if key.startswith(f"{family}@") and (learner, int(key.split("@")[1])) in rows
-        ]
-        if gaps:
-            found.append(f"{learner} {max(gaps):.1e}")
-    ials = {
-        int(key.split("@")[1]): row["ndcg20"] for key, row in yardstick.items() if key.startswith("ials@")
-    }
-    line = f"\nLargest difference to the reference implementation's tuned rows: {', '.join(found)}."
-    if ials:
-        line += " Its iALS fold-in: " + ", ".join(f"{ials[k]:.4f} (k = {k})" for k in sorted(ials)) + "."
-    return line
-
-
-def _cell(row: Figures | None) -> str:
-    if row is None or row.get("ndcg20") is None:
-        return "–"
-    return f"{row['ndcg20']:.4f} ± {1.96 * row['se']:.4f}"
 
 
 def _adaptation(found: Figures) -> str:
