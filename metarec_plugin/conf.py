@@ -62,6 +62,7 @@ class Config:
     beacon_max_events: int = 100
     # training
     learners: tuple[str, ...] = ("closed_form", "maml")
+    learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     device: str = "auto"
     processes: int = 1  # that share each batch of training
     seed: int = 0
@@ -76,6 +77,13 @@ class Config:
 
 def known_keys() -> list[str]:
     return [f.name.upper() for f in fields(Config)]
+
+
+def joined_options(
+    first: Mapping[str, Mapping[str, Any]], then: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return options by learner, those of `then` in place of the same ones of `first`."""
+    return {name: {**first.get(name, {}), **then.get(name, {})} for name in dict.fromkeys([*first, *then])}
 
 
 def unknown_keys() -> list[str]:
@@ -99,7 +107,7 @@ def has_urlconf() -> bool:
 
 CONSENT_LEVELS = ("none", "session", "full")
 DEVICES = ("auto", "cpu", "cuda")
-LEARNERS = ("closed_form", "maml")
+LEARNERS = ("closed_form", "maml", "reptile", "maml_nn")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 _COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -135,6 +143,14 @@ def _is_consent(value: Any) -> object:
     return callable(value) or (isinstance(value, str) and (value in CONSENT_LEVELS or _PATH.fullmatch(value)))
 
 
+def _are_options(value: Any) -> bool:
+    """Which options a learner has and what they may be is for the trainer to say: it knows its configs."""
+    return isinstance(value, Mapping) and all(
+        name in LEARNERS and isinstance(options, Mapping) and all(isinstance(key, str) for key in options)
+        for name, options in value.items()
+    )
+
+
 def _is_folder(value: Any) -> bool:
     return isinstance(value, str | Path) and bool(str(value))
 
@@ -156,6 +172,7 @@ RULES: Mapping[str, Rule] = {
     "beacon_max_bytes": _number(1, INT32, whole=True),
     "beacon_max_events": _number(1, INT32, whole=True),
     "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
+    "learner_options": (f"a dict of learner ({', '.join(LEARNERS)}) to a dict of its options", _are_options),
     "processes": _number(1, 1024, whole=True),
     "device": (f"one of {', '.join(DEVICES)}", DEVICES.__contains__),
     "seed": _number(0, INT64, whole=True),

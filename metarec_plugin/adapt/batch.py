@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.func import vmap
 
 from metarec_plugin.publish.layout import check_arrays
-from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.amortised import Encoder, encode
+from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.inner import Params, adapt, descend_many, raw_scores
 
 Tensors = Mapping[str, Tensor]

@@ -19,6 +19,7 @@ class TrainingRun(models.Model):
 
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.QUEUED)
     learners = models.JSONField(_("learners"), default=list)
+    learner_options = models.JSONField(_("options of learners"), default=dict, blank=True)
     seed = models.BigIntegerField(_("seed"), default=0)
     device = models.CharField(_("device"), max_length=16, default="auto")
     budget_seconds = models.FloatField(_("time budget in seconds"))

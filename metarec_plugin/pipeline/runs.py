@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F, Q
 from django.utils import timezone
 
-from metarec_plugin.conf import get_config
+from metarec_plugin.conf import get_config, joined_options
 from metarec_plugin.exceptions import MetaRecError, RunRefused
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.signals import training_finished
@@ -41,8 +41,9 @@ def create_run(
     seed: int | None = None,
     device: str | None = None,
     budget_seconds: float | None = None,
+    learner_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> TrainingRun:
-    """Queue a run with the configured choices, each of which may be replaced.
+    """Queue a run with the configured choices, each of which may be replaced; options one by one.
 
     Whether they can be trained with is for the worker to say: the web process knows neither learners nor GPUs.
     """
@@ -53,6 +54,7 @@ def create_run(
         seed=config.seed if seed is None else seed,
         device=device or config.device,
         budget_seconds=config.train_seconds if budget_seconds is None else budget_seconds,
+        learner_options=joined_options(config.learner_options, learner_options or {}),
     )
 
 

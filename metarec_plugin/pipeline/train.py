@@ -26,7 +26,7 @@ from metarec_plugin.publish.gate import PASSED, Verdict, judge
 from metarec_plugin.train import fit
 from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.distributed import fit_in_processes
-from metarec_plugin.train.learners import LEARNERS
+from metarec_plugin.train.learners import LEARNERS, check_options
 
 COMPARED = ("popularity", "decayed_popularity", "item_knn", "ease")
 
@@ -81,7 +81,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
 
 
 def check_choices(run: TrainingRun) -> None:
-    """Raise ConfigurationError before any work if the run's learners, device or budget cannot be used."""
+    """Raise ConfigurationError before any work if the run's learners, options, device or budget cannot be used."""
     unknown = [name for name in run.learners if name not in LEARNERS]
     if unknown or not run.learners:
         raise ConfigurationError(
@@ -93,6 +93,7 @@ def check_choices(run: TrainingRun) -> None:
             f"The time budget of a learner is a number of seconds above 0; found {run.budget_seconds:g} "
             "(METAREC['TRAIN_SECONDS'] or --budget-seconds)."
         )
+    check_options(run.learner_options)
     resolve_device(run.device)
 
 
@@ -128,6 +129,7 @@ def fit_candidate(run: TrainingRun, dataset: Dataset, learner: str, progress: Pr
         budget_seconds=run.budget_seconds,
         progress=lambda fraction, message: progress(0.8 * fraction, message),
         checkpoint_dir=checkpoints_of(run.pk) / learner,
+        options=run.learner_options.get(learner, {}),
     )
     progress(0.85, "calibrating")
     return make_candidate(dataset, learner, fitted.kind, fitted.arrays, report=fitted.report)

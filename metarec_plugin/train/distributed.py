@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,7 @@ def fit_in_processes(
     budget_seconds: float = 60.0,
     progress: Progress = silent,
     checkpoint_dir: Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Train as `fit` does, each step's batch shared among processes: gloo on CPUs, NCCL with a GPU for each.
 
@@ -57,7 +59,7 @@ def fit_in_processes(
     if processes == 1 or name in ONE_PIECE:
         return fit(
             name, dataset, seed=seed, device=device, budget_seconds=budget_seconds, progress=progress,
-            checkpoint_dir=checkpoint_dir,
+            checkpoint_dir=checkpoint_dir, options=options,
         )  # fmt: skip
     with _folder(checkpoint_dir) as folder:
         progress(0.0, f"starting {processes} processes")
@@ -68,6 +70,7 @@ def fit_in_processes(
             "device": device,
             "budget_seconds": budget_seconds,
             "checkpoint_dir": str(checkpoint_dir.resolve()) if checkpoint_dir else None,
+            "options": dict(options or {}),
             "parent": os.getpid(),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")

@@ -14,10 +14,13 @@ from metarec_plugin.evaluate.episodes import HEADLINE_KS, Scorer
 from metarec_plugin.evaluate.protocol import evaluate
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.preprocess.histories import Dataset
-from metarec_plugin.train.closed_form import fit_closed_form
+from metarec_plugin.train.closed_form import ClosedFormConfig, fit_closed_form
 from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.fitted import Fitted, Progress, silent
 from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_vectors
+from metarec_plugin.train.maml_nn import MamlNN, MamlNNConfig
+from metarec_plugin.train.options import Options, configured
+from metarec_plugin.train.reptile import Reptile, ReptileConfig
 from metarec_plugin.train.sampling import EpisodeSampler
 from metarec_plugin.train.trainer import Trainer, TrainerConfig, Validate
 
@@ -36,6 +39,7 @@ class Request:
     validate: Validate
     progress: Progress
     checkpoint_dir: Path | None
+    options: Mapping[str, Any]  # of the learner's config
 
 
 def fit(
@@ -48,17 +52,32 @@ def fit(
     validate: Validate | None = None,
     progress: Progress = silent,
     checkpoint_dir: Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Fitted:
     """Train the learner on the dataset's training shoppers and return the arrays of its bundle.
 
     validate: the quality of a scorer of raw scores, higher is better; by default the mean NDCG@20 of a sample
     of validation shoppers over k = 1, 2, 3, 5, 10. budget_seconds bounds what is trained by steps.
-    Raises ConfigurationError for an unknown learner or device, InvalidData if there is nothing to learn from.
+    options: what to change in the learner's config, by field. Raises ConfigurationError for an unknown learner,
+    device or option, InvalidData if there is nothing to learn from.
     """
     if name not in LEARNERS:
         raise ConfigurationError(f"A learner is one of {', '.join(LEARNERS)}; found {name!r}.")
+    check_options({name: options or {}})
     chosen = validate or validation_quality(dataset)
-    return LEARNERS[name](Request(dataset, seed, device, budget_seconds, chosen, progress, checkpoint_dir))
+    request = Request(dataset, seed, device, budget_seconds, chosen, progress, checkpoint_dir, options or {})
+    return LEARNERS[name](request)
+
+
+def check_options(options: Options) -> None:
+    """Raise ConfigurationError where a learner is not known, or its config takes no such option or value."""
+    for name, given in options.items():
+        if name not in LEARNERS:
+            raise ConfigurationError(f"Options are for {', '.join(LEARNERS)}; found some for {name!r}.")
+        if name in CONFIGS:
+            configured(name, CONFIGS[name](), given)
+        elif given:
+            raise ConfigurationError(f"The learner {name} has no options; found {', '.join(given)}.")
 
 
 def validation_quality(dataset: Dataset) -> Validate:
@@ -79,18 +98,43 @@ def validation_quality(dataset: Dataset) -> Validate:
 
 def _closed_form(request: Request) -> Fitted:
     return fit_closed_form(
-        request.dataset, rng=np.random.default_rng(request.seed), progress=request.progress
+        request.dataset,
+        rng=np.random.default_rng(request.seed),
+        config=configured("closed_form", ClosedFormConfig(), request.options),
+        progress=request.progress,
     )
 
 
 def _maml(request: Request) -> Fitted:
-    dataset, config = request.dataset, MamlConfig()
-    outer = TrainerConfig(batch=config.batch)
-    rng = np.random.default_rng(request.seed)
+    config = configured("maml", MamlConfig(), request.options)
+    learner = Maml(config, _first_vectors(request, config.dimensions), request.dataset.log_prior)
+    return _by_steps("maml", "gradient", learner, config, request)
+
+
+def _reptile(request: Request) -> Fitted:
+    config = configured("reptile", ReptileConfig(), request.options)
+    learner = Reptile(config, _first_vectors(request, config.dimensions), request.dataset.log_prior)
+    return _by_steps("reptile", "gradient", learner, config, request)
+
+
+def _maml_nn(request: Request) -> Fitted:
+    config = configured("maml_nn", MamlNNConfig(), request.options)
+    vectors = _first_vectors(request, config.dimensions)
+    learner = MamlNN(config, vectors, request.dataset.log_prior, request.seed)
+    return _by_steps("maml_nn", "amortised", learner, config, request)
+
+
+def _first_vectors(request: Request, dimensions: int) -> np.ndarray:
     request.progress(0.0, "first vectors")
-    vectors = first_vectors(dataset, config.dimensions, request.seed)
-    learner = Maml(config, vectors, dataset.log_prior).to(resolve_device(request.device))
-    sampler = EpisodeSampler(dataset.train, rng)
+    return first_vectors(request.dataset, dimensions, request.seed)
+
+
+def _by_steps(name: str, kind: str, learner: Maml | MamlNN, config: AnyConfig, request: Request) -> Fitted:
+    """Train by steps of the outer loop, from the scale of steps that fits a few batches best."""
+    outer = TrainerConfig(batch=config.batch, warmup=config.warmup)
+    rng = np.random.default_rng(request.seed)
+    learner = learner.to(resolve_device(request.device))
+    sampler = EpisodeSampler(request.dataset.train, rng)
     step_size = choose_step_size(learner, [sampler.draw(config.batch) for _ in range(STEP_SIZE_BATCHES)])
     outcome = Trainer(
         learner,
@@ -100,7 +144,7 @@ def _maml(request: Request) -> Fitted:
         outer,
         progress=request.progress,
         checkpoint=request.checkpoint_dir and request.checkpoint_dir / "checkpoint.pt",
-        identity=json.dumps([dataset.hash, request.seed, asdict(config), asdict(outer)]),
+        identity=json.dumps([request.dataset.hash, request.seed, asdict(config), asdict(outer)]),
     ).run(request.budget_seconds)
     report: dict[str, Any] = {
         "config": asdict(config),
@@ -109,7 +153,19 @@ def _maml(request: Request) -> Fitted:
         "cut_by_budget": outcome.stopped_by == "budget",
         "note": outcome.note,
     }
-    return Fitted("maml", "gradient", learner.arrays(), report)
+    return Fitted(name, kind, learner.arrays(), report)
 
 
-LEARNERS: Mapping[str, Callable[[Request], Fitted]] = {"closed_form": _closed_form, "maml": _maml}
+AnyConfig = MamlConfig | ReptileConfig | MamlNNConfig
+LEARNERS: Mapping[str, Callable[[Request], Fitted]] = {
+    "closed_form": _closed_form,
+    "maml": _maml,
+    "reptile": _reptile,
+    "maml_nn": _maml_nn,
+}
+CONFIGS: Mapping[str, type] = {
+    "closed_form": ClosedFormConfig,
+    "maml": MamlConfig,
+    "reptile": ReptileConfig,
+    "maml_nn": MamlNNConfig,
+}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,7 +35,15 @@ class MamlConfig:
     bias_rate: float = 3e-3
     bias_decay: float = 1.0
     state_rate: float = 1e-2  # of the start and the step sizes
+    warmup: int = field(default=20, metadata={"least": 0})  # outer steps until the rates are whole
     first_order: bool = False  # leave out how a step's gradient depends on the parameters
+
+
+class Adapting(Protocol):
+    """A learner whose first scale of steps is chosen from a grid."""
+
+    def loss(self, batch: Batch) -> Tensor: ...
+    def set_step_size(self, size: float) -> None: ...
 
 
 class Maml(nn.Module):
@@ -73,6 +82,10 @@ class Maml(nn.Module):
         )
         states = adapt_many(params, support, self.config.first_order)  # (B, d)
         return query_loss(states, params.vectors, params.bias, support, query, seed=batch.seed)
+
+    @torch.no_grad()
+    def set_step_size(self, size: float) -> None:
+        self.log_step_sizes.fill_(math.log(size))
 
     def optimizer(self) -> torch.optim.Optimizer:
         config = self.config
@@ -138,12 +151,17 @@ def first_vectors(dataset: Dataset, dimensions: int, seed: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def choose_step_size(learner: Maml, batches: Sequence[Batch], sizes: Sequence[float] = STEP_SIZES) -> float:
-    """Set all step sizes to the one of the grid with the lowest outer loss over the batches, and return it."""
+def choose_step_size(
+    learner: Adapting, batches: Sequence[Batch], sizes: Sequence[float] = STEP_SIZES
+) -> float:
+    """Set how far the learner moves for a support to the one of the grid with the lowest outer loss over the batches.
+
+    Returns that step size.
+    """
     losses = {}
     for size in sizes:
-        learner.log_step_sizes.fill_(math.log(size))
+        learner.set_step_size(size)
         losses[size] = sum(float(learner.loss(batch)) for batch in batches)
     best = min(losses, key=losses.__getitem__)
-    learner.log_step_sizes.fill_(math.log(best))
+    learner.set_step_size(best)
     return best

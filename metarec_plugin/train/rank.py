@@ -38,6 +38,7 @@ def main(folder: Path) -> int:
             budget_seconds=request["budget_seconds"],
             progress=tell,
             checkpoint_dir=Path(checkpoint_dir) if checkpoint_dir else None,
+            options=request["options"],
         )
         if rank == 0:
             write_fitted(folder, fitted)

@@ -92,7 +92,7 @@ def test_what_cannot_be_had_is_said_before_any_work(choices, said, monkeypatch):
 
 
 def test_the_command_says_it_in_words_and_takes_names_with_spaces(short_histories, capsys):
-    with pytest.raises(CommandError, match="closed_form, maml; found 'foo'"):
+    with pytest.raises(CommandError, match="closed_form, maml, reptile, maml_nn; found 'foo'"):
         call_command("metarec_train", "--learners", "closed_form, foo")
     call_command("metarec_train", "--learners", "closed_form, maml")
     assert "Served from now on" in capsys.readouterr().out

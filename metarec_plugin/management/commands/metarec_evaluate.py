@@ -23,6 +23,9 @@ from metarec_plugin.pipeline.report_page import report_page
 from metarec_plugin.preprocess.dataset import TRACKS, dataset_from_file, dataset_from_log
 from metarec_plugin.preprocess.files import read_users
 from metarec_plugin.preprocess.histories import Dataset
+from metarec_plugin.train.options import parse_options
+
+OPTION_HELP = "change a learner's config, such as maml.first_order=true; repeat it for more"
 
 
 class Command(BaseCommand):
@@ -71,6 +74,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--budget-seconds", type=float, help="for each learner")
         parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+        parser.add_argument(
+            "--option", action="append", default=[], metavar="LEARNER.NAME=VALUE", help=OPTION_HELP
+        )
         parser.add_argument("--json", type=Path, metavar="OUT", help="write the report as JSON")
         parser.add_argument(
             "--html", type=Path, metavar="OUT", help="write the report as one page with its plots, for people"
@@ -136,6 +142,7 @@ class Command(BaseCommand):
                 departments=known.departments,
                 features=known.features,
                 load_seconds=time.perf_counter() - started,
+                options=parse_options(options["option"]),
                 cache=get_config().artifacts / "cache" if options["cache"] else None,
                 command=_command_line(options),
             )

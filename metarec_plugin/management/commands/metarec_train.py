@@ -11,11 +11,15 @@ from tqdm import tqdm
 
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.pipeline import runs
+from metarec_plugin.train.options import parse_options
 
 WORKER_NEEDED = (
     "{error}. Training needs the packages of a worker: install django-metarec[worker], or run this where it is "
     "installed."
 )
+
+
+OPTION_HELP = "change a learner's config, such as maml.first_order=true; repeat it for more"
 
 
 def _enqueue() -> Callable[[int], None]:
@@ -37,18 +41,26 @@ class Command(BaseCommand):
             "--budget-seconds", type=float, help="per learner; default METAREC['TRAIN_SECONDS']"
         )
         parser.add_argument(
+            "--option", action="append", default=[], metavar="LEARNER.NAME=VALUE", help=OPTION_HELP
+        )
+        parser.add_argument(
             "--resume", type=int, metavar="RUN", help="go on with a run that stopped or failed"
         )
         parser.add_argument("--enqueue", action="store_true", help="leave the work to the metarec.gpu worker")
 
     def handle(self, *args: Any, **options: Any) -> None:
         run_id, resume = options["resume"], options["resume"] is not None
+        try:
+            given = parse_options(options["option"])
+        except MetaRecError as error:
+            raise CommandError(str(error)) from error
         if run_id is None:
             run_id = runs.create_run(
                 learners=tuple(options["learners"].split(",")) if options["learners"] else None,
                 seed=options["seed"],
                 device=options["device"],
                 budget_seconds=options["budget_seconds"],
+                learner_options=given,
             ).pk
         if options["enqueue"]:
             enqueue = _enqueue()
