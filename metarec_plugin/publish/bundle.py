@@ -24,7 +24,7 @@ MANIFEST = "manifest.json"
 GIVEN_KEYS = frozenset({"learner", "kind", "feature_schema", "seed", "data_hash", "metrics", "lifts"})
 MANIFEST_KEYS = GIVEN_KEYS | {"schema_version", "version", "files"}
 _MANIFEST_MAX_BYTES = 4_000_000
-_ARRAY_NAME = re.compile(r"[a-z][a-z_]*")
+_ARRAY_NAME = re.compile(r"([a-z][a-z_]*\.)?[a-z][a-z_]*")  # "part.name" or a plain name
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,21 @@ LAYOUTS: Mapping[str, Layout] = {
     },
 }
 
+# What a bundle of any kind may hold besides, all of it or nothing: how products that it does not know are placed.
+# F tokens, c dimensions, x features that are numbers, b borders of bands, w weights.
+CONTENT: Layout = {
+    "content.token_ids": ("i4", ("F",)),
+    "content.token_weights": ("f4", ("F",)),
+    "content.token_vectors": ("f4", ("F", "c")),
+    "content.token_priors": ("f4", ("F",)),
+    "content.prior": ("f4", ()),
+    "content.edges": ("f4", ("x", "b")),
+    "content.vectors": ("f4", ("N", "c")),
+    "content.gate": ("f4", ("w",)),
+    "content.evidence": ("f4", ("c", "c")),
+    "content.patience": ("f4", ()),
+}
+
 
 def layout_of(kind: str) -> Layout:
     if kind not in LAYOUTS:
@@ -70,7 +85,7 @@ def layout_of(kind: str) -> Layout:
 def conform(kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the arrays in the types of the layout, C-ordered. Raises BundleError as `check_arrays` does."""
     converted = {}
-    for name, (dtype, _) in layout_of(kind).items():
+    for name, (dtype, _) in _layout(kind, arrays).items():
         if name not in arrays:
             continue  # check_arrays names it
         array = np.asarray(arrays[name])
@@ -86,7 +101,7 @@ def conform(kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray
 
 def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Compare names, types and shapes with the layout, reading no data. Raises BundleError."""
-    layout = layout_of(kind)
+    layout = _layout(kind, arrays)
     if set(arrays) != set(layout):
         raise BundleError(
             f"A bundle of kind {kind!r} holds the arrays {sorted(layout)}; "
@@ -107,6 +122,12 @@ def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
                     f"Array {name!r} has shape {array.shape}; by the arrays before it {letter} should be "
                     f"{sizes[letter] or 'at least 1'}."
                 )
+
+
+def _layout(kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
+    """The layout of a kind, with the content arrays where there is one of them."""
+    layout = layout_of(kind)
+    return {**layout, **CONTENT} if not CONTENT.keys().isdisjoint(arrays) else layout
 
 
 def check_values(arrays: Mapping[str, np.ndarray]) -> None:
