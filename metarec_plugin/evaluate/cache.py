@@ -70,7 +70,8 @@ def measured_baselines(
 
 def _key(name: str, dataset: Dataset, ks: Sequence[int], seed: int, variety: Variety | None) -> str:
     digest = hashlib.blake2b(digest_size=12)
-    asked = [FORMAT, __version__, name, dataset.hash, grid_of(name), list(ks), seed, variety and variety.of]
+    asked = [FORMAT, __version__, name, dataset.hash, grid_of(name), list(ks), dataset.test.min_query, seed]
+    asked.append(variety and variety.of)
     digest.update(json.dumps(asked).encode())
     for side in (dataset.train, dataset.validation, dataset.test):
         for events in (side, side.occurrences):  # the data's own hash is of sequences, not of times
@@ -107,7 +108,8 @@ def _write(path: Path, found: Sequence[Measured]) -> None:
 
 
 def _read(path: Path) -> list[Measured]:
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: where the archive is damaged np.load would leave it open.
+    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
         arrays: Mapping[str, np.ndarray] = {name: file[name] for name in file.files}
     found = []
     for place, entry in enumerate(json.loads(arrays["entries"].tobytes())):

@@ -65,9 +65,10 @@ def tune_linear(
     def widened() -> TunedBaseline:
         models, wide, chosen = dict(kept), {k: dict(grid) for k, grid in grids.items()}, settings
         while asked := wanted(chosen, wide, family.beyond, weighted=True):
-            for strength in dict.fromkeys(setting.strength for setting in asked):
-                if strength is None:
-                    continue
+            strengths = dict.fromkeys(s.strength for s in asked if s.strength is not None)
+            for strength in sorted(
+                strengths, key=lambda each: each not in models
+            ):  # before what is at hand goes
                 model = models[strength] if strength in models else family.opened((strength,))
                 for k in ks:
                     points = [each for each, at in asked.items() if each.strength == strength and k in at]

@@ -54,8 +54,10 @@ class Variety:
         total = pick @ self.vectors  # (b, D)
         lengths = np.asarray(total.multiply(total).sum(axis=1)).ravel().astype(np.float64)
         alone = pick @ (np.diff(self.vectors.indptr) > 0).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            return 1 - (lengths - alone) / (n * (n - 1.0))
+        pairs = n * (n - 1.0)
+        cosine = np.full(len(lists), np.nan)
+        np.divide(lengths - alone, pairs, out=cosine, where=pairs > 0)
+        return 1 - cosine
 
     def _parts(self, lists: np.ndarray) -> Iterator[np.ndarray]:
         width = np.diff(self.vectors.indptr)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from metarec_plugin.evaluate import baselines, ease
+from metarec_plugin.evaluate.asymmetric_knn import AsymmetricKnn
 from metarec_plugin.evaluate.baselines import tune
 from metarec_plugin.evaluate.episodes import episodes
 from metarec_plugin.evaluate.item_knn import ItemKnn, item_knn_arrays
@@ -52,6 +53,37 @@ def test_exported_rows_hold_the_largest_entries(dataset: Dataset):
     assert arrays["row_products"].dtype == np.int32
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.25, 0.75, 1.0])
+def test_asymmetric_rows_equal_plain_arithmetic(dataset: Dataset, exponent: float):
+    buyers = [
+        {u for u, history in enumerate(dataset.train) if p in history} for p in range(dataset.n_products)
+    ]
+    n = [max(1, len(each)) for each in buyers]
+    support = np.array([[0, 9], [2, 77]])
+    (raw,) = AsymmetricKnn(dataset).raws(support, (exponent,))
+    for row, products in enumerate(support):
+        for j in range(dataset.n_products):
+            parts = [
+                len(buyers[i] & buyers[j]) / (n[i] ** exponent * n[j] ** (1 - exponent))
+                for i in products
+                if i != j
+            ]
+            assert raw[row, j] == pytest.approx(sum(parts), rel=1e-4, abs=1e-6)
+
+
+def test_asymmetric_cosine_of_one_half_is_the_cosine(dataset: Dataset):
+    support = episodes(dataset.test, 3).support
+    ours, theirs = AsymmetricKnn(dataset).raws(support, (0.5,))[0], ItemKnn(dataset).raws(support, (0.0,))[0]
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_the_share_of_buyers_is_within_reach_of_the_asymmetric_grid(dataset: Dataset):
+    tuned = tune("asymmetric_knn", dataset, KS)
+    assert {setting.strength for setting in tuned.validation[1]} == {0.0, 0.25, 0.5, 0.75}
+    if any(setting.strength == 0.75 for k, setting in tuned.settings.items() if k):
+        assert 1.0 in {setting.strength for grid in tuned.widen().validation.values() for setting in grid}
+
+
 def test_ease_has_the_property_that_defines_it(dataset: Dataset):
     # Steck 2019: with a zero diagonal, B minimises |X - XB|^2 + ridge |B|^2, so G (B - I) + ridge B is diagonal.
     gram = ease.gram(dataset)
@@ -62,7 +94,7 @@ def test_ease_has_the_property_that_defines_it(dataset: Dataset):
     assert np.abs(off).max() < 1e-3 * np.abs(residual).max()
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease"])
+@pytest.mark.parametrize("name", ["item_knn", "asymmetric_knn", "ease"])
 def test_the_planted_group_is_found_from_one_product(dataset: Dataset, name: str):
     popular = evaluate(tune("popularity", dataset, KS), dataset.test, 1, dataset.n_products).mean
     personal = evaluate(tune(name, dataset, KS), dataset.test, 1, dataset.n_products).mean

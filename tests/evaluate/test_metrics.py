@@ -37,6 +37,13 @@ def test_recall_is_bounded_by_the_list_and_plain_recall_is_not():
     assert metrics.recall_plain(found, np.array([40]))[0] == 0.5
 
 
+def test_reciprocal_rank_is_of_the_first_hit_and_zero_without_one():
+    found = np.zeros((3, 20), dtype=bool)
+    found[0, [2, 5]] = True
+    found[1, 0] = True
+    assert metrics.reciprocal_rank(found).tolist() == pytest.approx([1 / 3, 1, 0])
+
+
 def test_padding_never_counts_as_a_hit():
     assert not metrics.hits(padded(1, 2), padded(3)).any()
 

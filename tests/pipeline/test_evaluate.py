@@ -1,6 +1,7 @@
 """The evaluation of a dataset, and the command around it: its JSON contract, and no database with a file."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -122,6 +123,106 @@ def test_a_file_of_users_is_counted_and_adds_no_candidates(events: Path, tmp_pat
 def test_bad_input_is_answered_in_words(events: Path, arguments: tuple[str, ...], said: str):
     with pytest.raises(CommandError, match=said):
         run(*(argument.format(events=events) for argument in arguments))
+
+
+def test_the_json_says_where_its_figures_come_from_and_each_has_its_interval(events: Path, tmp_path: Path):
+    out = tmp_path / "report.json"
+    run(
+        "--events",
+        str(events),
+        "--learners",
+        "closed_form,popularity,item_knn",
+        "--ks",
+        "0,1",
+        "--json",
+        str(out),
+    )
+    report = json.loads(out.read_text())
+    said = report["environment"]
+    assert said["command"] == (
+        f"metarec_evaluate --events {events} --seed 0 --learners closed_form,popularity,item_knn --ks 0,1"
+    )
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(said["date"])) < timedelta(minutes=5)
+    assert {"metarec", "python", "numpy", "torch"} <= set(said["versions"])
+    assert (said["seeds"], said["device"]) == ([0], "cpu")
+    for row in report["rows"]:
+        for name, (low, high) in row["intervals"].items():
+            assert low <= row[name] <= high
+        assert {"ndcg20", "precision20", "recall20", "mrr20", "novelty20", "diversity20"} <= set(
+            row["intervals"]
+        )
+    (learned,) = [row for row in report["rows"] if (row["learner"], row["k"]) == ("closed_form", 1)]
+    assert learned["calibration_error"] < 0.2
+    assert len(report["reliability"]["closed_form"]["1"]["bins"]) == 10
+    assert [each["k"] for each in report["comparisons"]] == [0, 1, None]
+    assert {each["learner"] for each in report["comparisons"]} == {"closed_form"}
+    assert report["tuning"]["item_knn"]["chosen"].keys() == {"0", "1"}
+
+
+def test_a_second_evaluation_reads_the_tuned_baselines_and_says_the_same(
+    events: Path, tmp_path: Path, settings
+):
+    settings.METAREC = {**settings.METAREC, "ARTIFACTS": tmp_path / "artifacts"}
+    base = ("--events", str(events), "--learners", "popularity,ease", "--ks", "1")
+    reports = []
+    for extra in ((), (), ("--no-cache",)):
+        run(*base, *extra, "--json", str(tmp_path / "out.json"))
+        reports.append(json.loads((tmp_path / "out.json").read_text()))
+    assert [set(each["seconds"]["cached"]) >= {"popularity", "ease"} for each in reports] == [
+        False,
+        True,
+        False,
+    ]
+    assert reports[0]["rows"] == reports[1]["rows"] == reports[2]["rows"]
+    assert reports[2]["environment"]["command"].endswith("--no-cache")
+
+
+def test_several_seeds_give_the_first_ones_report_and_the_means_over_all(events: Path, tmp_path: Path):
+    base = ("--events", str(events), "--learners", "closed_form,popularity", "--ks", "1,2")
+    printed = run(*base, "--seeds", "3,5", "--json", str(tmp_path / "both.json"))
+    run(*base, "--seed", "5", "--json", str(tmp_path / "five.json"))
+    both, five = (json.loads((tmp_path / name).read_text()) for name in ("both.json", "five.json"))
+    assert both["protocol"]["seed"] == 3
+    assert both["over_seeds"]["seeds"] == [3, 5]
+    assert both["over_seeds"]["reports"]["5"]["rows"] == five["rows"]
+    assert both["data"]["hash"] != five["data"]["hash"]
+    figures = [
+        row["ndcg20"] for rows in (both["rows"], five["rows"]) for row in rows
+        if (row["learner"], row["k"]) == ("closed_form", 1)
+    ]  # fmt: skip
+    (mean,) = [m for m in both["over_seeds"]["means"] if (m["learner"], m["k"]) == ("closed_form", 1)]
+    assert mean["by_seed"] == figures
+    assert "Mean over seeds 3, 5" in printed
+    assert "over 2 seeds" in printed
+    assert "--seeds 3,5" in both["environment"]["command"]
+
+
+def test_the_log_has_one_split_only():
+    with pytest.raises(CommandError, match="--events"):
+        run("--learners", "popularity", "--seeds", "0,1")
+
+
+def test_a_learner_that_finds_too_little_ends_nothing(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*arguments, **options):
+        raise InvalidData("No training shopper has two products.")
+
+    monkeypatch.setattr("metarec_plugin.pipeline.evaluate._trained", refuse)
+    report = evaluate_dataset(planted(shoppers=60), ("closed_form", "popularity"), (0, 1))
+    assert report.not_run == {"closed_form": "No training shopper has two products."}
+    assert {row.learner for row in report.rows} == {"popularity"}
+    assert "closed_form: not run: No training shopper" in report.table()
+
+
+def test_a_baseline_tuned_beyond_its_grid_stands_apart_and_is_compared_with(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("metarec_plugin.evaluate.ease.RIDGES", (1e5, 1e6))
+    report = evaluate_dataset(planted(shoppers=200), ("closed_form", "ease"), (1,))
+    assert {row.learner for row in report.rows} == {"closed_form", "ease"}
+    assert report.tuning["ease"]["edges"]
+    assert {row.learner for row in report.wide_rows} == {"ease_wide"}
+    assert set(report.baselines) == {"ease", "ease_wide"}
+    best = max(row.ndcg20 for row in (*report.rows, *report.wide_rows) if row.learner != "closed_form")
+    assert report.comparisons[0].theirs == best
+    assert "ease_wide was tuned on beyond it" in report.table()
 
 
 def test_not_run_is_printed_with_its_reason(monkeypatch: pytest.MonkeyPatch):

@@ -186,9 +186,10 @@ def _command_line(options: dict[str, Any]) -> str:
             continue
         if name == "seed" and options.get("seeds"):
             continue
-        words.append("--" + name.replace("_", "-"))
-        if value is not True:
-            words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        for each in value if isinstance(value, list) else [value]:
+            words.append("--" + name.replace("_", "-"))
+            if each is not True:
+                words.append(",".join(map(str, each)) if isinstance(each, tuple) else str(each))
     return shlex.join(words if options["cache"] else [*words, "--no-cache"])
 
 
@@ -199,7 +200,7 @@ def _names(text: str) -> tuple[str, ...]:
 # The options that say what is measured, in the order of the help.
 _ASKED = (
     "events", "products", "users", "clean", "kinds", "min_value", "track", "seed", "seeds", "learners", "ks",
-    "budget_seconds", "device",
+    "budget_seconds", "option", "device",
 )  # fmt: skip
 _DEFAULTS = {"track": "user", "learners": ALL, "ks": KS, "device": "auto"}
 
