@@ -23,8 +23,9 @@ from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.train.fitted import Fitted, Progress, silent
-from metarec_plugin.train.linear_maps import MAX_SHOPPERS, MAX_SQUARE, LinearMap, solver
+from metarec_plugin.train.linear_maps import LinearMap, solver
 from metarec_plugin.train.moments import POWER, episode_moments
+from metarec_plugin.train.spectral_map import SpectralMap
 
 BLOCK_ROWS = 256
 
@@ -61,7 +62,7 @@ def fit_closed_form(
     """
     config = config or ClosedFormConfig()
     started = time.monotonic()
-    train = _shoppers(dataset, rng)
+    train = dataset.train
     shoppers = train.matrix(dataset.n_products)
     if not len(train) or np.diff(shoppers.indptr).max() < 2:
         raise InvalidData(
@@ -70,7 +71,7 @@ def fit_closed_form(
         )
     progress(0.02, "counting pairs")
     moments = episode_moments(shoppers)
-    solve = solver(moments).solve
+    space = solver(moments)
     # A product that is often an input is told apart from chance sooner: the ridge grows with its root only.
     diagonal = moments.diagonal
     ridge = np.sqrt(diagonal * diagonal.mean()) + np.float32(1e-3 * diagonal.mean())
@@ -79,7 +80,7 @@ def fit_closed_form(
 
     def compare(strength: float) -> tuple[float, LinearMap]:
         progress(0.1, f"ridge {strength:g}")
-        linear = solve(np.float32(strength) * ridge)
+        linear = space.solve(np.float32(strength) * ridge)
         return _quality(linear, spread, validation, dataset.log_prior, config), linear
 
     quality, chosen = climb(config.ridges, config.first_ridge, compare)
@@ -99,6 +100,7 @@ def fit_closed_form(
         "ridge": max(quality, key=quality.__getitem__),
         "validation_ndcg20": {str(strength): value for strength, value in quality.items()},
         "shoppers": len(train),
+        "space": type(space).__name__,
         "row_entries": row_products.shape[1],
         "seconds": time.monotonic() - started,
     }
@@ -132,6 +134,8 @@ def strongest_entries(
     """Return columns and values, (N, n) each, of the rows of B * spread: the largest |entry| * keep_weight."""
     n_products = len(spread)
     width = row_width(n_products)
+    if isinstance(linear, SpectralMap):
+        return linear.strongest_entries(spread, keep_weight, width, done)
     row_products = np.empty((n_products, width), dtype=np.int32)
     row_values = np.empty((n_products, width), dtype=np.float32)
 
@@ -182,13 +186,6 @@ def _supports(support: np.ndarray, n_products: int) -> sp.csr_matrix:
     b, k = support.shape
     values = np.full(b * k, k**-POWER, dtype=np.float32)
     return sp.csr_matrix((values, support.ravel(), np.arange(b + 1) * k), shape=(b, n_products))
-
-
-def _shoppers(dataset: Dataset, rng: np.random.Generator) -> Histories:
-    """The training shoppers; a sample where catalogue and shoppers are both too many for an exact solution."""
-    if dataset.n_products <= MAX_SQUARE:
-        return dataset.train
-    return _sample(dataset.train, MAX_SHOPPERS, rng)
 
 
 def _sample(histories: Histories, most: int, rng: np.random.Generator) -> Histories:

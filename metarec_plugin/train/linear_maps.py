@@ -1,4 +1,4 @@
-"""Solve for the product-product map B = (A + ridge)^-1 C, in product space or in shopper space."""
+"""Solve for the product-product map B = (A + ridge)^-1 C: exactly in product or shopper space, or nearly."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.train.moments import Moments
+from metarec_plugin.train.spectral_map import SpectralSpace
 
 MAX_SQUARE = 13_000  # products: above, a dense products x products array is never made
 MAX_SHOPPERS = 10_000  # above, a dense shoppers x shoppers array is not made either
+MAX_GAINS = 300_000_000  # shoppers times products: 1.2 GB
 
 
 class LinearMap(Protocol):
@@ -108,14 +109,11 @@ class _FactoredMap:
         return shoppers @ self._gains - supports.multiply(self._diagonal).toarray()
 
 
-def solver(moments: Moments) -> ProductSpace | ShopperSpace:
-    """Choose the smaller square of the two. Raises InvalidData where both are too large."""
+def solver(moments: Moments) -> ProductSpace | ShopperSpace | SpectralSpace:
+    """Choose the smaller square of the two, and where both are too large the sparse map, which is an estimate."""
     n_shoppers, n_products = moments.shoppers.shape
     if n_products <= MAX_SQUARE and (n_products <= n_shoppers or n_shoppers > MAX_SHOPPERS):
         return ProductSpace(moments)
-    if n_shoppers <= MAX_SHOPPERS:
+    if n_shoppers <= MAX_SHOPPERS and n_shoppers * n_products <= MAX_GAINS:
         return ShopperSpace(moments)
-    raise InvalidData(
-        f"The closed form needs at most {MAX_SQUARE} products or {MAX_SHOPPERS} shoppers; found {n_products} "
-        f"and {n_shoppers}. Pass it a sample of the shoppers."
-    )
+    return SpectralSpace(moments)

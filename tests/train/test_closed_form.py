@@ -11,10 +11,11 @@ import scipy.sparse as sp
 
 from metarec_plugin.evaluate import item_knn
 from metarec_plugin.exceptions import InvalidData
-from metarec_plugin.train import closed_form, linear_maps
+from metarec_plugin.train import closed_form, linear_maps, spectral_map
 from metarec_plugin.train.closed_form import climb, fit_closed_form, strongest_entries
 from metarec_plugin.train.linear_maps import LinearMap, ProductSpace, ShopperSpace, solver
 from metarec_plugin.train.moments import POWER, SUPPORT_SIZES, Moments, episode_moments
+from metarec_plugin.train.spectral_map import SpectralSpace
 from tests.evaluate.shoppers import histories, planted
 from tests.train.enumeration import covariances, enumerate_episodes, ridge_solution, shoppers
 
@@ -81,41 +82,42 @@ def test_solving_again_with_another_ridge_does_not_depend_on_the_first():
         np.testing.assert_array_equal(dense(once.solve(RIDGE)), dense(again.solve(RIDGE)))
 
 
-def test_the_smaller_square_is_solved_and_two_large_ones_are_refused(monkeypatch):
+def test_the_smaller_square_is_solved_and_of_two_large_ones_neither(monkeypatch):
     wide, tall = moments(shoppers((3,) * 5, 9)), moments(shoppers((3,) * 9, 5))
     assert isinstance(solver(wide), ShopperSpace)
     assert isinstance(solver(tall), ProductSpace)
     monkeypatch.setattr(linear_maps, "MAX_SQUARE", 4)
     assert isinstance(solver(tall), ShopperSpace)
     monkeypatch.setattr(linear_maps, "MAX_SHOPPERS", 8)
-    with pytest.raises(InvalidData, match="at most 4 products or 8 shoppers; found 5 and 9"):
-        solver(tall)
+    assert isinstance(solver(tall), SpectralSpace)
+    monkeypatch.setattr(linear_maps, "MAX_SHOPPERS", 9)
+    monkeypatch.setattr(linear_maps, "MAX_GAINS", 44)  # nor an array of 9 shoppers and 5 products
+    assert isinstance(solver(tall), SpectralSpace)
 
 
 def test_above_the_limit_no_array_of_products_by_products_is_made(monkeypatch):
     monkeypatch.setattr(closed_form, "BLOCK_ROWS", 16)
     monkeypatch.setattr(item_knn, "ROW_ENTRIES", 1)
-    for module in (closed_form, linear_maps):
-        monkeypatch.setattr(module, "MAX_SQUARE", 1400)
-        monkeypatch.setattr(module, "MAX_SHOPPERS", 20)
+    monkeypatch.setattr(spectral_map, "RANK", 8)
     store = planted(groups=3, products=500, shoppers=50, length=8)  # 30 to train on, of 1,500 products
     square = store.n_products**2 * 4
 
-    def peak() -> int:
+    def peak(space: str) -> int:
         tracemalloc.start()
         try:
-            assert fit_closed_form(store, rng=np.random.default_rng(0)).report["shoppers"] == sampled
+            report = fit_closed_form(store, rng=np.random.default_rng(0)).report
+            assert (report["shoppers"], report["space"]) == (30, space)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
 
-    sampled = 20
-    assert peak() < square / 2
+    monkeypatch.setattr(linear_maps, "MAX_SQUARE", 1400)
+    assert peak("ShopperSpace") < square / 2
+    monkeypatch.setattr(linear_maps, "MAX_SHOPPERS", 20)
+    assert peak("SpectralSpace") < square / 2
     # The measure does see such an array where it is allowed: more shoppers than MAX_SHOPPERS, few products.
-    monkeypatch.setattr(closed_form, "MAX_SQUARE", 1500)
     monkeypatch.setattr(linear_maps, "MAX_SQUARE", 1500)
-    sampled = 30
-    assert peak() > square
+    assert peak("ProductSpace") > square
 
 
 def narrow(monkeypatch, width: int) -> None:
