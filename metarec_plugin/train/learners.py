@@ -17,6 +17,7 @@ from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train.closed_form import ClosedFormConfig, fit_closed_form
 from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.fitted import Fitted, Progress, silent
+from metarec_plugin.train.losses import form_of
 from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_vectors
 from metarec_plugin.train.maml_nn import MamlNN, MamlNNConfig
 from metarec_plugin.train.options import Options, configured
@@ -149,6 +150,8 @@ def _by_steps(name: str, kind: str, learner: Maml | MamlNN, config: AnyConfig, r
     report: dict[str, Any] = {
         "config": asdict(config),
         "first_step_size": step_size,
+        # Reptile sums over the whole catalogue, a part of the batch at a time.
+        "catalogue_sum": "exact" if name == "reptile" else form_of(request.dataset.n_products),
         **asdict(outcome),
         "cut_by_budget": outcome.stopped_by == "budget",
         "note": outcome.note,

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from metarec_plugin.train import blockwise, losses
+from metarec_plugin.train import blockwise, fit, losses
 from metarec_plugin.train.blockwise import expectation
 from metarec_plugin.train.inner import Params, adapt_many
 from metarec_plugin.train.losses import Sample, draw_sample, form_of, query_loss, sampled_log_sum
 from metarec_plugin.train.maml import Maml, MamlConfig
 from metarec_plugin.train.sampling import Batch
+from tests.evaluate.shoppers import planted
 
 B, N, D = 6, 103, 5
 
@@ -119,6 +120,14 @@ def test_the_form_goes_by_the_size_of_the_catalogue():
     assert [form_of(n) for n in (50_000, 50_001, 200_000, 200_001)] == [
         "exact", "blockwise", "blockwise", "sampled",
     ]  # fmt: skip
+
+
+def test_the_report_of_training_says_which_form_it_took(monkeypatch):
+    store = planted(groups=2, products=10, shoppers=60, length=8)
+    found = [fit("maml", store, device="cpu", budget_seconds=0).report["catalogue_sum"]]
+    monkeypatch.setattr(losses, "EXACT_UP_TO", 10)
+    found.append(fit("maml", store, device="cpu", budget_seconds=0).report["catalogue_sum"])
+    assert found == ["exact", "blockwise"]
 
 
 class Largest(torch.utils._python_dispatch.TorchDispatchMode):
