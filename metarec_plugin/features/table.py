@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from metarec_plugin.features.words import words
 from metarec_plugin.storefront import get_storefront
 
-_WORD = re.compile(r"[^\W_]{2,}")
 _TEXTS = ("title", "description", "name")
 
 
@@ -59,11 +58,6 @@ def table_from_file(rows: pl.DataFrame, key: str = "product_id") -> FeatureTable
             given = [None if value is None else str(value).split("|") for value in given]
         frame[name] = _column(name, kinds[name], given)
     return FeatureTable(pl.DataFrame(frame), kinds)
-
-
-def words(text: str) -> list[str]:
-    """Return the distinct words of a text in lower case, in their order."""
-    return list(dict.fromkeys(_WORD.findall(text.casefold())))
 
 
 def _kind(name: str, values: pl.Series) -> str:

@@ -7,7 +7,8 @@ import pytest
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.features.encoding import encode, fit_schema
 from metarec_plugin.features.schema import ABSENT, FIRST, NOT_APPLICABLE, UNKNOWN, FeatureSchema
-from metarec_plugin.features.table import FeatureTable, table_from_file, table_from_rows, words
+from metarec_plugin.features.table import FeatureTable, table_from_file, table_from_rows
+from metarec_plugin.features.words import words
 
 KINDS = {"colour": "category", "tags": "multi_category", "price": "number", "title": "text"}
 ROWS = [

@@ -1,0 +1,119 @@
+"""Products without a history placed among those with one, and scored from a subject's scores of the latter.
+
+A newcomer j is placed by a vector v_j in the space of the catalogue's vectors, and by a prior. Its score is
+gate[0] sum_i c_ji (s_i - log p_i) + gate[1] cos(v_j, u) + gate[2] log p_j + gate[3], in which s are a subject's
+calibrated scores of the catalogue, c_j the weights of the catalogue products nearest to v_j, and u the mean vector
+of the subject's support. So whatever made the scores - any kind of bundle - speaks for newcomers too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metarec_plugin.features.tokens import TokenSpace
+
+NEIGHBOURS = 50  # of a newcomer in the catalogue
+SHARPNESS = 4  # c_ji is cos(v_j, v_i)^4: of 1, 2, 4 and 8 the best among held-out products of two shops
+BLOCK = 64  # newcomers placed at a time
+
+Gate = Sequence[float] | np.ndarray  # weights of transfer, vector and prior, and an offset
+
+
+@dataclass(frozen=True, eq=False)
+class Newcomers:
+    """J products placed in the space of N catalogue products.
+
+    directions: (J, d) of length 1, or 0 where nothing is known. log_prior: (J,). neighbours: (J, n) catalogue
+    products; nearness: (J, n) their weights, which sum to 1, or to 0 where nothing is known of a newcomer. The
+    nearest comes first.
+    """
+
+    directions: np.ndarray
+    log_prior: np.ndarray
+    neighbours: np.ndarray
+    nearness: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.directions)
+
+    @property
+    def known(self) -> np.ndarray:
+        """(J,) whether anything is known of each."""
+        return self.nearness[:, 0] > 0
+
+    def terms(self, residuals: np.ndarray, support_vector: np.ndarray) -> np.ndarray:
+        """Return (J, 3): transfer, vector and prior, for (N,) residuals s - log p and a (d,) unit vector."""
+        terms = np.empty((len(self), 3), dtype=np.float32)
+        terms[:, 0] = np.einsum("jn,jn->j", residuals[self.neighbours], self.nearness)
+        terms[:, 1] = self.directions @ support_vector
+        terms[:, 2] = self.log_prior
+        return terms
+
+
+def place(vectors: np.ndarray, log_prior: np.ndarray, catalogue: np.ndarray) -> Newcomers:
+    """Find the neighbours of (J, d) vectors among the (N, d) unit vectors of a catalogue."""
+    n = min(NEIGHBOURS, len(catalogue))
+    neighbours = np.empty((len(vectors), n), dtype=np.int32)
+    nearness = np.empty((len(vectors), n), dtype=np.float32)
+    directions = unit(vectors.astype(np.float32))
+    for start in range(0, len(vectors), BLOCK):
+        part = slice(start, start + BLOCK)
+        cosines = directions[part] @ catalogue.T  # (b, N)
+        nearest = np.argpartition(-cosines, n - 1, axis=1)[:, :n]
+        found = np.take_along_axis(cosines, nearest, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        neighbours[part] = np.take_along_axis(nearest, order, axis=1)
+        nearness[part] = np.maximum(np.take_along_axis(found, order, axis=1), 0) ** SHARPNESS
+    total = nearness.sum(axis=1, keepdims=True)
+    nearness = np.divide(nearness, total, out=np.zeros_like(nearness), where=total > 0)
+    return Newcomers(directions, log_prior.astype(np.float32), neighbours, nearness)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return (..., d) vectors of length 1; a zero stays one."""
+    length = np.sqrt((vectors**2).sum(axis=-1, keepdims=True))
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """From the tokens of a product to its vector and log prior, both linear.
+
+    token_vectors: (F, d). token_priors: (F,). prior: of a product of which nothing is known.
+    """
+
+    space: TokenSpace
+    token_vectors: np.ndarray
+    token_priors: np.ndarray
+    prior: float
+
+    def __call__(self, rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return (J, d) vectors and (J,) log priors of products with these values, in the order of the kinds."""
+        vectors = np.zeros((len(rows), self.token_vectors.shape[1]), dtype=np.float32)
+        log_prior = np.full(len(rows), self.prior, dtype=np.float32)
+        for row, values in enumerate(rows):
+            for _, places, weights in self.space.cells(values):
+                vectors[row] += weights @ self.token_vectors[places]
+                log_prior[row] += weights @ self.token_priors[places]
+        return vectors, log_prior
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """How the first events of a newcomer move its vector.
+
+    With m the mean, over its n buyers, of the mean vector of the buyer's other products, the vector becomes
+    (1 - w) v + w m M, w = n / (n + patience). matrix: M, (d, d).
+    """
+
+    matrix: np.ndarray
+    patience: float
+
+    def __call__(self, vectors: np.ndarray, buyers: np.ndarray, means: np.ndarray) -> np.ndarray:
+        """Blend (J, d) vectors from features with (J, d) means over (J,) numbers of buyers."""
+        weight = (buyers / (buyers + self.patience))[:, None].astype(np.float32)
+        return (1 - weight) * vectors + weight * (means @ self.matrix)
