@@ -25,7 +25,7 @@ from metarec_plugin.preprocess.histories import Dataset
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # to be raised when what a file holds, or how a baseline or a metric is computed, changes
+FORMAT = 2  # to be raised when what a file holds, or how a baseline or a metric is computed, changes
 _ARRAYS = (
     "rows",
     "ndcg",

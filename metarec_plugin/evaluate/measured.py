@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from metarec_plugin.evaluate.baselines import tune
@@ -35,8 +35,9 @@ def measure_baseline(
 ) -> list[Measured]:
     """Tune the named baseline and measure it on the test shoppers of each k.
 
-    Beside it stand, where they apply: `<name>_wide`, the same family tuned on beyond the edges of its grid;
-    and what the buy-again term makes of it, on the repeat track.
+    Beside it stand, where they apply: `<name>_wide`, the same family tuned on beyond the edges of its grid, if
+    that chose otherwise at some k (the "beyond" of the first's tuning names it, or says that there was nothing
+    better); and what the buy-again term makes of it, on the repeat track.
     """
     started = time.perf_counter()
     tuned = tune(name, dataset, ks, seed)
@@ -47,7 +48,14 @@ def measure_baseline(
     if tuned.widen is not None:
         started = time.perf_counter()
         wide = tuned.widen()
-        found.append(_measured(wide, dataset, ks, variety, time.perf_counter() - started, wide=True))
+        better = any(setting != tuned.settings.get(k) for k, setting in wide.settings.items())
+        spent = time.perf_counter() - started
+        said = wide.name if better else "nothing better"
+        found[0] = replace(found[0], tuning={**found[0].tuning, "beyond": said})
+        if better:
+            found.append(_measured(wide, dataset, ks, variety, spent, wide=True))
+        else:
+            found[0] = replace(found[0], seconds=found[0].seconds + spent)
     if buys_again(dataset, name):
         started = time.perf_counter()
         called, own = with_own(name, tuned, dataset, ks, calibrated=False)

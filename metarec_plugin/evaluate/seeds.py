@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from metarec_plugin.evaluate.bootstrap import PerShopper, influence, mean_interval
 from metarec_plugin.evaluate.comparison import Comparison, compare
+from metarec_plugin.evaluate.protocol import Result
 from metarec_plugin.evaluate.report import Report, plain
 from metarec_plugin.evaluate.tables import comparison_table, seed_table
 
@@ -71,14 +72,16 @@ def over_seeds(reports: Sequence[Report]) -> SeededReports:
     """Join the reports of several seeds of the same data."""
     baselines = {name for report in reports for name in report.baselines}
     subjects = np.unique(np.concatenate([report.test_subjects for report in reports]))
+    results = [_standing_in(report, reports) for report in reports]
     names = [
-        name for name in reports[0].results if all(name in report.results for report in reports)
-    ]  # in the order they were measured
+        name for name in results[0] if all(name in each for each in results)
+    ]  # in the order of measuring
     parts: dict[str, dict[int, list[PerShopper]]] = {}
     for name in names:
-        common = set.intersection(*(set(report.results[name]) for report in reports))
+        common = set.intersection(*(set(each[name]) for each in results))
         parts[name] = {
-            k: [_numbered(report, name, k, subjects) for report in reports] for k in sorted(common)
+            k: [_numbered(report, each[name][k], subjects) for report, each in zip(reports, results)]
+            for k in sorted(common)
         }
     means = tuple(_mean(name, k, each) for name, by_k in parts.items() for k, each in by_k.items() if each)
     learners = {name: by_k for name, by_k in parts.items() if name not in baselines}
@@ -86,9 +89,18 @@ def over_seeds(reports: Sequence[Report]) -> SeededReports:
     return SeededReports(tuple(reports), means, compare(learners, rivals, reports[0].seed))
 
 
-def _numbered(report: Report, name: str, k: int, subjects: np.ndarray) -> _Part:
+def _standing_in(report: Report, reports: Sequence[Report]) -> dict[str, Mapping[int, Result]]:
+    """Return a report's results; where tuning beyond the grid found nothing better, the grid's own stand for it."""
+    found = dict(report.results)
+    for row in (row for each in reports for row in each.wide_rows):
+        family = row.learner.removesuffix("_wide")
+        if row.learner not in found and family in found:
+            found[row.learner] = found[family]
+    return found
+
+
+def _numbered(report: Report, result: Result, subjects: np.ndarray) -> _Part:
     """Number a split's shoppers as in all splits together."""
-    result = report.results[name][k]
     return _Part(np.searchsorted(subjects, report.test_subjects[result.rows]), result.ndcg)
 
 

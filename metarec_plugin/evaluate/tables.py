@@ -121,7 +121,8 @@ def _edges(tuning: Mapping[str, Mapping[str, Any]]) -> str:
         edges = tuned.get("edges", {})
         for edge in dict.fromkeys(edges.values()):
             where = ", ".join(str(k) for k, each in edges.items() if each == edge)
-            further = "" if name.endswith("_wide") else f"; {name}_wide was tuned on beyond it"
+            beyond = tuned.get("beyond")
+            further = f"; beyond it: {beyond}" if beyond else "; the search stopped there"
             lines.append(f"  {name}, {edge} at k = {where}{further}")
     return "\n".join(["The best setting lies at the edge of what was tried:", *lines]) if lines else ""
 

@@ -227,8 +227,8 @@ def _origin(found: Found) -> Section:
     if edges:
         words.append(
             _(
-                "The best setting lay at the edge of what was tried for {names}. Where a name ends in _wide, "
-                "tuning went on beyond the first grid."
+                "The best setting lay at the edge of what was tried for {names}. Tuning went on beyond the edge: a "
+                "name that ends in _wide is what it found, and a family without one found nothing better."
             ).format(names=", ".join(edges))
         )
     return Section(_("How this was measured"), words, tables=[report_tables.origin(found)])

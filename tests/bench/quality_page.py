@@ -163,8 +163,8 @@ def _edges(report: Figures) -> str:
     if not said:
         return ""
     return (
-        f"\nThe best setting lay at an edge of the grid: {'; '.join(said)}. Rows that end in `_wide` were tuned "
-        "on beyond it."
+        f"\nThe best setting lay at an edge of the grid: {'; '.join(said)}. Tuning went on beyond it; rows that end in "
+        "`_wide` are what it found, and where a family has none nothing better lay there."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metarec_plugin.evaluate.protocol import Result
-from metarec_plugin.evaluate.report import Report
+from metarec_plugin.evaluate.report import Report, Row
 from metarec_plugin.evaluate.seeds import over_seeds
 
 SHOPPERS = np.array([f"s{i:04d}" for i in range(1_000)])
@@ -68,6 +68,17 @@ def test_a_learner_that_did_not_run_with_each_seed_is_in_no_mean():
         [report(0, {"ours": 0.2, "new": 0.3, "knn": 0.2}), report(1, {"ours": 0.2, "knn": 0.2})]
     )
     assert {mean.learner for mean in joined.means} == {"ours", "knn"}
+
+
+def test_where_nothing_better_lay_beyond_a_grid_its_own_figures_stand_for_the_wide_ones():
+    wide = report(0, {"ours": 0.2, "knn": 0.2, "knn_wide": 0.25})
+    row = Row.of("knn_wide", wide.results["knn_wide"][1], "", 0)
+    wide = replace(wide, wide_rows=(row,), baselines=("knn", "knn_wide"))
+    joined = over_seeds([wide, report(1, {"ours": 0.2, "knn": 0.2})])
+    by_seed = {mean.learner: mean.by_seed for mean in joined.means if mean.k == 1}
+    assert by_seed["knn_wide"][0] > by_seed["knn"][0] + 0.03
+    assert by_seed["knn_wide"][1] == by_seed["knn"][1]
+    assert joined.comparisons[0].baseline == "knn_wide"
 
 
 def test_the_json_is_the_first_seeds_report_with_the_others_beside_it(joined):

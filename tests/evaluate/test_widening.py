@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from metarec_plugin.evaluate import widening
-from metarec_plugin.evaluate.baselines import tune
+from metarec_plugin.evaluate.baselines import BASELINES, tune
 from metarec_plugin.evaluate.episodes import episodes
 from metarec_plugin.evaluate.linear_tuning import Family, tune_linear
+from metarec_plugin.evaluate.measured import measure_baseline
 from metarec_plugin.evaluate.tuning import tune_scorers
 from metarec_plugin.evaluate.widening import Setting, geometric, lattice, nowhere
 from metarec_plugin.preprocess.histories import Dataset
@@ -144,3 +145,16 @@ def test_ready_scorers_are_widened_by_what_makes_them(dataset: Dataset):
     )
     assert {setting.strength for setting in base.settings.values()} == {1.0}
     assert {setting.strength for setting in base.widen().settings.values()} == {8.0}
+
+
+@pytest.mark.parametrize(("best", "names"), [(160.0, ["noisy", "noisy_wide"]), (20.0, ["noisy"])])
+def test_a_wide_family_stands_apart_only_where_it_chose_otherwise(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, best: float, names: list[str]
+):
+    planted_family = family(best, (10.0, 20.0), geometric(2.0))  # 20 lies at the edge either way
+    monkeypatch.setitem(BASELINES, "noisy", lambda data, ks, seed: tuned(data, planted_family))
+    found = measure_baseline("noisy", dataset, KS, 0, None)
+    assert [each.name for each in found] == names
+    assert [each.wide for each in found] == [name.endswith("_wide") for name in names]
+    assert found[0].tuning["edges"]
+    assert found[0].tuning["beyond"] == ("noisy_wide" if len(names) == 2 else "nothing better")
