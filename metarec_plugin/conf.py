@@ -53,6 +53,7 @@ class Config:
     support_window: int = 50  # last distinct products that a shopper is adapted from
     session_products: int = 20  # product keys kept in the cookie under "session" consent
     reload_seconds: float = 2.0  # how often a process looks whether another version was promoted
+    new_products: int = 300  # newest products among which those that the model does not know compete; 0: none
     lift_loss: float = 0.10  # share of validation NDCG@20 that the home lift may cost
     # collecting
     cookie_name: str = "metarec"
@@ -165,6 +166,7 @@ RULES: Mapping[str, Rule] = {
     "support_window": _number(1, 10_000, whole=True),
     "session_products": _number(1, 40, whole=True),  # forty keys of 64 letters still fit into a cookie
     "reload_seconds": _number(0),
+    "new_products": _number(0, 10_000, whole=True),
     "lift_loss": _number(0, 1),
     "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
     "cookie_age": _number(1, INT32, whole=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from metarec_plugin.evaluate.episodes import Episodes, Scorer
@@ -29,7 +31,7 @@ def planted(shoppers: int = 400, seed: int = 0) -> tuple[Dataset, FeatureTable]:
         products.append(rng.permutation(np.union1d(chosen, rng.integers(0, n, 2))))
     rows = [(key, f"brand{i % BRANDS}", f"colour{rng.integers(COLOURS)}") for i, key in enumerate(keys)]
     cut = [0, shoppers // 2, 3 * shoppers // 4, shoppers]
-    sides = (histories_of(products[a:b], a) for a, b in zip(cut, cut[1:]))
+    sides = (histories_of(products[a:b], a) for a, b in pairwise(cut))
     return Dataset(keys, *sides), table_from_rows(rows, KINDS)
 
 

@@ -39,6 +39,7 @@ WRONG: list[tuple[str, Any]] = [
     ("SESSION_PRODUCTS", 1000),
     ("RELOAD_SECONDS", -1),
     ("RELOAD_SECONDS", float("inf")),
+    ("NEW_PRODUCTS", -1),
     ("LIFT_LOSS", 10),
     ("COOKIE_NAME", ""),
     ("COOKIE_NAME", "meta rec"),

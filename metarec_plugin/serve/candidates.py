@@ -19,9 +19,9 @@ FURTHER = 500  # products looked at when the first ones do not fill the slate
 RECENT_EVENTS = 5_000  # what popularity is counted from while there is no model
 
 
-def adapted(model: OnlineModel, support: np.ndarray, excluded: np.ndarray, lift: float, k: int) -> Batches:
-    """Rank by the log probability given the support, less `lift` times the prior's."""
-    return _ranked(model, model.scores(support), excluded, lift, k)
+def adapted(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, lift: float, k: int) -> Batches:
+    """Rank by the log probability given a support, (N,), less `lift` times the prior's."""
+    return _ranked(model, scores, excluded, lift, k)
 
 
 def popular(model: OnlineModel, excluded: np.ndarray, k: int) -> Batches:
@@ -54,6 +54,20 @@ def left_by_worker(
         .first()
     )
     return _batches(k, lambda start, stop: [(str(key), float(s)) for key, s in (ranking or ())[start:stop]])
+
+
+def beside(batches: Batches, newcomers: Sequence[Candidate]) -> Batches:
+    """Put products that the model does not know, best first, where their scores belong among the batches."""
+    left = list(newcomers)
+    for batch in batches:
+        if not batch:
+            break
+        floor = batch[-1][1]
+        above = sum(score >= floor for _, score in left)
+        yield sorted([*batch, *left[:above]], key=lambda candidate: -candidate[1])
+        left = left[above:]
+    if left:
+        yield left[:FURTHER]
 
 
 def _ranked(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, lift: float, k: int) -> Batches:

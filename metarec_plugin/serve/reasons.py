@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from metarec_plugin.serve.slate import ADAPTED, NEWEST, POPULAR
+from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR
 
 
 def reason_for(source: str, placement: str) -> str:
@@ -15,4 +15,8 @@ def reason_for(source: str, placement: str) -> str:
             "basket": _("Goes with your basket"),
         }
         return by_placement.get(placement, _("From what you looked at and bought"))
-    return {POPULAR: _("Popular in this shop"), NEWEST: _("New in this shop")}[source]
+    return {
+        CONTENT: _("New, and like what you may look for"),
+        POPULAR: _("Popular in this shop"),
+        NEWEST: _("New in this shop"),
+    }[source]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 from django.http import HttpRequest
 
 from metarec_plugin.adapt.online import OnlineModel
@@ -16,10 +18,10 @@ from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.filling import Filling
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.lift import lift_at, lift_of
+from metarec_plugin.serve.newcomers import get_shelf
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
-from metarec_plugin.serve.reasons import reason_for
-from metarec_plugin.serve.slate import ADAPTED, EMPTY, NEWEST, POPULAR, Slate, stage_of
+from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate, stage_of
 from metarec_plugin.signals import slate_served
 
 
@@ -54,7 +56,7 @@ def recommend(
     slate = Slate(
         id=sign_slate(slate_id),
         entries=entries,
-        stage=stage_of(entries),
+        stage=stage_of(filling.sources),
         model_version=model.version if model is not None else None,
         placement=placement,
         problem=guard.problem,
@@ -81,40 +83,79 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
     question = filling.question
     if model is None or not support or question.context or not question.options.history:
         return
-    if subject := _subject(question):
-        left = candidates.left_by_worker(
-            subject,
-            model.version,
-            question.placement,
-            question.k,
-            lift=lift_of(model, question.placement),
-            window=get_config().support_window,
-        )
-        filling.add(left, ADAPTED, reason_for(ADAPTED, question.placement))
+    subject = _subject(question)
+    adapts_from, towards = _adapts_from(support, model)
+    # A worker knows the catalogue only: where a support holds more than that, its list is not the whole answer.
+    if not subject or len(adapts_from) != len(model.index(support)):
+        return
+    left = candidates.left_by_worker(
+        subject,
+        model.version,
+        question.placement,
+        question.k,
+        lift=lift_of(model, question.placement),
+        window=get_config().support_window,
+    )
+    _add(
+        filling,
+        left,
+        ADAPTED,
+        model,
+        partial(model.scores, adapts_from),
+        towards,
+        lift_of(model, question.placement),
+    )
 
 
 def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
     if model is None:
         return
-    known = model.index(support)
-    if model.stage(known) == ADAPTED:
+    adapts_from, towards = _adapts_from(support, model)
+    if model.stage(adapts_from) == ADAPTED:
         question = filling.question
-        lift = lift_at(model, question.placement, len(known))
-        ranked = candidates.adapted(model, known, model.index(filling.left_out), lift, question.k)
-        filling.add(ranked, ADAPTED, reason_for(ADAPTED, question.placement))
+        lift = lift_at(model, question.placement, len(adapts_from))
+        scores = model.scores(adapts_from)
+        ranked = candidates.adapted(model, scores, model.index(filling.left_out), lift, question.k)
+        source = ADAPTED if len(model.index(support)) else CONTENT
+        _add(filling, ranked, source, model, lambda: scores, towards, lift)
 
 
 def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
     question = filling.question
     if model is None:
-        ranked = candidates.popular_of_late(question.k)
-    else:
-        ranked = candidates.popular(model, model.index(filling.left_out), question.k)
-    filling.add(ranked, POPULAR, reason_for(POPULAR, question.placement))
+        filling.add(candidates.popular_of_late(question.k), POPULAR)
+        return
+    ranked = candidates.popular(model, model.index(filling.left_out), question.k)
+    _, towards = _adapts_from((), model)
+    _add(filling, ranked, POPULAR, model, lambda: model.log_prior, towards, 0.0)
 
 
 def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
-    filling.add_newest(reason_for(NEWEST, filling.question.placement))
+    filling.add_newest()
+
+
+def _adapts_from(support: tuple[str, ...], model: OnlineModel) -> tuple[np.ndarray, np.ndarray | None]:
+    """The catalogue products that a support stands for, and its direction where the bundle tells features."""
+    shelf = get_shelf(model)
+    return (model.index(support), None) if shelf is None else shelf.support(support)
+
+
+def _add(
+    filling: Filling,
+    batches: candidates.Batches,
+    source: str,
+    model: OnlineModel,
+    scores: Callable[[], np.ndarray],
+    towards: np.ndarray | None,
+    lift: float,
+) -> None:
+    """Add what the model ranks, with the products that it does not know where their own scores put them."""
+    shelf = get_shelf(model)
+    if shelf is None or towards is None:
+        filling.add(batches, source)
+        return
+    newcomers = shelf.ranked(scores, towards, lift, filling.left_out)
+    filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers})
 
 
 def _report(question: Question, history: tuple[str, ...], slate: Slate, slate_id: str) -> None:

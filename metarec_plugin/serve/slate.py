@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 ADAPTED = "adapted"  # ranked from this subject's events, or from the page's own products
+CONTENT = (
+    "content"  # a product without a history, or a list that only such products led to: ranked from features
+)
 POPULAR = "popular"  # what others choose, the same for everybody
 NEWEST = "newest"  # what entered the shop last: there is nothing else to go by
 EMPTY = "empty"  # no product could be shown
@@ -28,7 +31,8 @@ class Entry:
 class Slate:
     """One answer. `id` is signed: the page sends it back with a click.
 
-    stage: the best source among the entries. problem: why a better one was not used, empty if none failed.
+    stage: what the list was ranked by, at best; newcomers in it do not change that. problem: why a better source
+    was not used, empty if none failed.
     """
 
     id: str
@@ -49,6 +53,5 @@ class Slate:
         return [entry.product for entry in self.entries]
 
 
-def stage_of(entries: tuple[Entry, ...]) -> str:
-    sources = {entry.source for entry in entries}
-    return next((source for source in (ADAPTED, POPULAR, NEWEST) if source in sources), EMPTY)
+def stage_of(sources: Collection[str]) -> str:
+    return next((source for source in (ADAPTED, CONTENT, POPULAR, NEWEST) if source in sources), EMPTY)

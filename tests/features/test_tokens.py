@@ -85,9 +85,8 @@ def test_a_group_is_weighed_and_left_out_by_its_name(table: FeatureTable, space:
     found = matrix(table, space, "a", "b")
     weighed = found.weighed({"title": 0.0, "colour": 2.0})
     groups = np.array(found.groups)[found.token_groups]
-    np.testing.assert_allclose(
-        weighed[:, groups == "colour"].toarray(), 2 * found.cells[:, groups == "colour"].toarray()
-    )
+    colours = groups == "colour"
+    np.testing.assert_allclose(weighed[:, colours].toarray(), 2 * found.cells[:, colours].toarray())
     assert weighed[:, groups == "title"].nnz == 0
     np.testing.assert_array_equal(
         weighed[:, groups == "tags"].toarray(), found.cells[:, groups == "tags"].toarray()

@@ -1,0 +1,155 @@
+"""Products of the shop that the served bundle does not know, placed by their features and their first events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metarec_plugin.adapt.newcomers import PREFIX, ContentModel, stand_ins
+from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.collect.supports import NOT_SUPPORT
+from metarec_plugin.conf import get_config
+from metarec_plugin.features.transfer import Newcomers
+from metarec_plugin.models import Event
+from metarec_plugin.serve.candidates import RECENT_EVENTS, Candidate
+from metarec_plugin.storefront import get_storefront
+from metarec_plugin.storefront.keys import parse_keys
+from metarec_plugin.storefront.products import newest_first
+from metarec_plugin.storefront.rows import feature_rows
+
+LOOKS = 15  # newcomers are looked for once in so many looks at the pointer: every 30 seconds
+REMEMBERED = 2000  # products of supports that a process keeps placed
+
+
+class Shelf:
+    """The newest products that one bundle does not know, and any others that a support names."""
+
+    def __init__(self, model: OnlineModel) -> None:
+        kinds = {name: feature.kind for name, feature in get_storefront().products.features.items()}
+        self._model = model
+        self._content = ContentModel(model.arrays, kinds)
+        self._lock = threading.Lock()
+        self._look_at = 0.0  # time.monotonic() of the next look
+        self._shown: tuple[tuple[str, ...], Newcomers] = ((), self._content.place([]))
+        self._placed: dict[str, tuple[int, np.ndarray]] = {}  # key -> stand-in or -1, direction
+
+    @property
+    def version(self) -> str:
+        return self._model.version
+
+    def support(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return (k,) catalogue products to adapt from and the (d,) direction of the whole support.
+
+        A product that the bundle does not know is spoken for by its nearest neighbour. At most one query for keys
+        met for the first time.
+        """
+        known = self._model.index(keys)
+        names = {self._model.key(product) for product in known.tolist()}
+        unknown = [key for key in dict.fromkeys(keys) if key not in names]
+        placed = self._places(unknown)
+        stand = dict(zip((self._model.key(product) for product in known.tolist()), known.tolist()))
+        stand |= {key: product for key, (product, _) in placed.items()}
+        together = list(dict.fromkeys(stand[key] for key in keys if stand.get(key, -1) >= 0))
+        directions = [direction for _, direction in placed.values()]
+        towards = self._content.towards(known, np.array(directions) if directions else None)
+        return np.array(together, dtype=np.int64), towards
+
+    def ranked(
+        self,
+        scores: Callable[[], np.ndarray],
+        towards: np.ndarray,
+        lift: float,
+        left_out: Collection[str],
+    ) -> list[Candidate]:
+        """Return the newcomers with their score - lift * log prior, best first, on the catalogue's scale.
+
+        scores: gives the (N,) log probabilities of the catalogue for this subject; asked for if there are newcomers.
+        """
+        keys, newcomers = self._newest()
+        if not keys:
+            return []
+        values = self._content.scores(newcomers, scores(), towards) - np.float32(lift) * newcomers.log_prior
+        order = np.argsort(-values, kind="stable").tolist()
+        return [(keys[i], float(values[i])) for i in order if newcomers.known[i] and keys[i] not in left_out]
+
+    def _newest(self) -> tuple[tuple[str, ...], Newcomers]:
+        """Look again once in a while; one thread does, the others go on with what was there."""
+        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):
+            try:
+                self._shown = self._look()
+                self._look_at = time.monotonic() + LOOKS * get_config().reload_seconds
+            finally:
+                self._lock.release()
+        return self._shown
+
+    def _look(self) -> tuple[tuple[str, ...], Newcomers]:
+        """Three queries at most: the newest keys, the features of those unknown, and the shop's last events."""
+        storefront = get_storefront()
+        newest = (
+            storefront.products_queryset().order_by(*newest_first(storefront)).values_list("pk", flat=True)
+        )
+        keys = [str(pk) for pk in newest[: get_config().new_products]]
+        known = {self._model.key(product) for product in self._model.index(keys).tolist()}
+        rows = _rows([key for key in keys if key not in known])
+        supports = self._supports(rows)
+        return tuple(rows), self._content.place(list(rows.values()), supports)
+
+    def _supports(self, rows: Mapping[str, object]) -> list[list[np.ndarray]]:
+        """What those who met a newcomer in the last events met besides, an array a subject."""
+        if not rows:
+            return []
+        events = Event.objects.exclude(product="").exclude(kind__in=NOT_SUPPORT).order_by("-at")
+        met: dict[str, list[str]] = defaultdict(list)
+        for subject, product in events.values_list("subject", "product")[:RECENT_EVENTS]:
+            met[subject].append(product)
+        found: dict[str, list[np.ndarray]] = {key: [] for key in rows}
+        for products in met.values():
+            fresh = [key for key in dict.fromkeys(products) if key in found]
+            others = self._model.index(products) if fresh else np.empty(0, dtype=np.int64)
+            if len(others):
+                for key in fresh:
+                    found[key].append(others)
+        return list(found.values())
+
+    def _places(self, keys: Sequence[str]) -> dict[str, tuple[int, np.ndarray]]:
+        """The stand-ins and directions of products by their features alone; one query for those not met before."""
+        missing = [key for key in keys if key not in self._placed]
+        if missing:
+            rows = _rows(missing)
+            newcomers = self._content.place(list(rows.values()))
+            found = zip(rows, zip(stand_ins(newcomers).tolist(), newcomers.directions))
+            if len(self._placed) + len(missing) > REMEMBERED:
+                self._placed = {}
+            # A key of nothing in the shop is remembered too, so that it is not asked for again.
+            nothing = (-1, np.zeros(newcomers.directions.shape[1], dtype=np.float32))
+            self._placed = {**self._placed, **dict.fromkeys(missing, nothing), **dict(found)}
+        return {key: self._placed[key] for key in keys if key in self._placed}
+
+
+def _rows(keys: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """The features of those of the keys that are in the shop, by key. One query, and one for each MultiCategory."""
+    storefront = get_storefront()
+    pks = parse_keys(storefront.product_model, keys)
+    if not pks:
+        return {}
+    queryset = storefront.products_queryset().filter(pk__in=list(pks.values()))
+    return {row[0]: row[1:] for row in feature_rows(queryset, storefront.products.features)}
+
+
+_shelf: Shelf | None = None
+
+
+def get_shelf(model: OnlineModel) -> Shelf | None:
+    """Return the shelf of the served model, or None where its bundle says nothing of features or none are to show."""
+    global _shelf
+    if f"{PREFIX}gate" not in model.arrays or not get_config().new_products:
+        return None
+    shelf = _shelf
+    if shelf is None or shelf.version != model.version:
+        shelf = _shelf = Shelf(model)
+    return shelf
