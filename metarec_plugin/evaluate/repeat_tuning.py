@@ -91,11 +91,16 @@ def with_own(
 
     calibrated: the scores are log probabilities already.
     """
+    probable = scorer
     if not calibrated:
         scale = fit_calibration(scorer, dataset.validation, dataset.log_prior, ks)
-        scorer = as_probabilities(scorer, scale, dataset.log_prior)
+        adapted = as_probabilities(scorer, scale, dataset.log_prior)
+
+        def probable(part: Episodes) -> np.ndarray:
+            return adapted(part) if part.k else scorer(part)  # without support there is nothing to mix
+
     called = "own_frequency" if name == "popularity" else f"{name}+own"
-    return called, tune_repeats(scorer, dataset, ks)
+    return called, tune_repeats(probable, dataset, ks)
 
 
 def _grid(scorer: Scorer, cases: Episodes, again: np.ndarray) -> dict[RepeatParams, float]:

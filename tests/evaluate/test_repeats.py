@@ -168,3 +168,15 @@ def test_the_grid_measures_what_the_scorer_then_does():
     again = tune_repeats(flat(dataset), dataset, (5,))
     measured = evaluate(again, dataset.validation, 5, dataset.n_products).mean
     assert measured == pytest.approx(again.validation[5][again.repeats.at(5)], abs=1e-6)
+
+
+def test_without_support_a_scorer_ranks_as_it_does_alone():
+    dataset = shop_of_habits()
+    odd = np.arange(dataset.n_products, dtype=np.float32) % 7
+
+    def scorer(part):
+        return np.tile(odd, (len(part), 1))
+
+    _, again = with_own("decayed_popularity", scorer, dataset, (0, 5), calibrated=False)
+    cases = episodes(dataset.test, 0)
+    assert again(cases).tolist() == scorer(cases).tolist()
