@@ -45,7 +45,8 @@ def comparison_table(comparisons: Sequence[Comparison], seeds: int = 1) -> str:
     over = f", over {seeds} seeds" if seeds > 1 else ""
     return (
         f"Against the best tuned baseline of each k{over}: paired bootstrap over shoppers; held: the interval's upper "
-        f"end is not below 0; mean: over k = 1, 2, 3, 5, 10, against the best single baseline\n{aligned(lines)}"
+        "end is not below 0; mean: over the measured k of 1, 2, 3, 5, 10, against the best single baseline\n"
+        f"{aligned(lines)}"
     )
 
 

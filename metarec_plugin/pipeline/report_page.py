@@ -96,7 +96,8 @@ def _verdict(found: Found) -> Section | None:
     words.append(
         _(
             "At each k the rival is whichever baseline did best there, tuned for that very k. A learner holds "
-            "where the 95 % interval of the difference reaches 0 or more."
+            "where the 95 % interval of the difference reaches 0 or more. The mean is over the measured k of "
+            "1, 2, 3, 5, 10."
         )
     )
     return Section(
@@ -169,7 +170,7 @@ def _calibration(found: Found) -> Section | None:
         _(
             "Learners say how probable each product is. Listed products are put into ten equal groups by that "
             "chance; on the dotted line as many came next as predicted. The expected calibration error is "
-            "the mean distance from it: {errors}. Mean over k = 1, 2, 3, 5, 10."
+            "the mean distance from it: {errors}. All measured k of 1, 2, 3, 5, 10."
         ).format(errors=errors)
     ]
     picture = _picture(lambda size: plots.reliability_plot(tables, size), alt)

@@ -84,7 +84,8 @@ def _comparisons(comparisons: Sequence[Figures], which: str) -> str:
     lines = [
         f"\nEach learner against the best tuned baseline of each k, {which}: difference with its 95 % interval (paired "
         "bootstrap over shoppers), p-values corrected over k (Holm). It holds where the interval reaches 0; under 100 "
-        "shoppers nothing is judged. The mean is over k = 1, 2, 3, 5, 10, against the best single baseline.\n",
+        "shoppers nothing is judged. The mean is over the measured k of 1, 2, 3, 5, 10, against the best single "
+        "baseline.\n",
         *_head(
             [
                 "learner",
@@ -142,7 +143,7 @@ def _measures(rows: Sequence[Figures], baselines: set[str]) -> str:
     if not any(row.get("mrr20") is not None for row in rows):
         return ""
     lines = [
-        "\nOther measures, mean over k = 1, 2, 3, 5, 10 (each k with its interval is in the JSON):\n",
+        "\nOther measures, mean over the measured k of 1, 2, 3, 5, 10 (each k with its interval is in the JSON):\n",
         *_head(["learner", *(title for _, title, _ in fields)]),
     ]
     for learner in dict.fromkeys(row["learner"] for row in rows):
