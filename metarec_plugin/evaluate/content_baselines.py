@@ -15,7 +15,7 @@ from metarec_plugin.evaluate.new_products import HeldOut, NewcomerEpisodes, Rank
 POWERS = (1.0, 2.0, 4.0)  # of a cosine
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SHRINKAGES = (0.0, 10.0, 50.0)  # buyers that halve a cosine of two products
-MAX_SQUARE = 6000  # products up to which all are fitted on; above, a sample of so many, with fewer settings
+MAX_SQUARE = 6000  # products up to which all are fitted on; above, a sample of so many, and vectors only
 SHOPPERS = 400  # validation shoppers that a setting is chosen on
 
 
@@ -53,7 +53,7 @@ def attribute_ridges(
     """A ranker for each setting: features predict rows of item-kNN cosines, summed over the support, or vectors.
 
     cells: (W + J, F); vectors: (W, d) of the warm products, whose mean over the support is multiplied with those
-    predicted; None leaves that form out.
+    predicted; None leaves that form out. Above 6,000 products only vectors are predicted: rows are as many again.
     """
     n = len(held.warm_products)
     bought = held.warm.train.matrix(n).tocsc()
@@ -61,20 +61,20 @@ def attribute_ridges(
     fitted = np.arange(n) if few else np.sort(rng.choice(n, MAX_SQUARE, replace=False))
     inner = (cells[fitted] @ cells[fitted].T).toarray()
     together = (cells[n:] @ cells[fitted].T).toarray()  # (J, m)
-    cosines = {
-        shrinkage: _cosines(bought, shrinkage) for shrinkage in (SHRINKAGES if few else SHRINKAGES[1:2])
-    }
+    cosines = {shrinkage: _cosines(bought, shrinkage) for shrinkage in SHRINKAGES} if few else {}
     found: dict[str, Ranker] = {}
-    for ridge in RIDGES if few else RIDGES[1::2]:
+    for ridge in RIDGES:
         system = inner.copy()
         system[np.diag_indices(len(system))] += ridge
         factor = scipy.linalg.cho_factor(system, overwrite_a=True, check_finite=False)
-        weights = scipy.linalg.cho_solve(factor, together.T, check_finite=False).T  # (J, m)
-        for shrinkage, rows in cosines.items():
-            predicted = (rows[:, fitted] @ weights.T).astype(np.float32)  # (W, J)
-            found[f"rows, {shrinkage:g}, {ridge:g}"] = _row_sums(rows, predicted)
+        if few:
+            weights = scipy.linalg.cho_solve(factor, together.T, check_finite=False).T  # (J, W)
+            for shrinkage, rows in cosines.items():
+                predicted = (rows @ weights.T).astype(np.float32)  # (W, J)
+                found[f"rows, {shrinkage:g}, {ridge:g}"] = _row_sums(rows, predicted)
         if vectors is not None:
-            whole = np.concatenate([vectors, weights @ vectors[fitted]])
+            coefficients = scipy.linalg.cho_solve(factor, vectors[fitted], check_finite=False)
+            whole = np.concatenate([vectors, together @ coefficients]).astype(np.float32)
             found[f"vectors, {ridge:g}"] = _inner_products(whole)
     return found
 

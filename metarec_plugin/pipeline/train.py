@@ -16,6 +16,7 @@ from metarec_plugin.evaluate.item_knn import item_knn_arrays
 from metarec_plugin.exceptions import ConfigurationError, InvalidData
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
+from metarec_plugin.pipeline.newcomers import content_of, with_content
 from metarec_plugin.pipeline.publishing import Measured, figures, measure, publish
 from metarec_plugin.pipeline.runs import Progress, checkpoints_of
 from metarec_plugin.preprocess.clean import RuleReport
@@ -56,9 +57,13 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         popularity, item_knn = baselines.measured["popularity"], baselines.measured["item_knn"]
         return judge(measured, popularity, item_knn, rng=np.random.default_rng(run.seed))
 
+    progress(0.15, "learning what features say of products without a history")
+    content = content_of(dataset, run.seed)
     progress(0.2, "writing the baselines")
     not_run = dict(baselines.not_run)
-    versions = [publish(run, dataset, candidate) for candidate in fallbacks(dataset, baselines)]
+    versions = [
+        publish(run, dataset, with_content(candidate, content)) for candidate in fallbacks(dataset, baselines)
+    ]
     for i, learner in enumerate(run.learners):
         start, share = 0.3 + 0.65 * i / len(run.learners), 0.65 / len(run.learners)
 
@@ -73,7 +78,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
             not_run[learner] = str(error)
             continue
         within(0.9, "measuring against the baselines")
-        versions.append(publish(run, dataset, candidate, gate))
+        versions.append(publish(run, dataset, with_content(candidate, content), gate))
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
     registry.promote(chosen.pk)
