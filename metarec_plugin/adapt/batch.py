@@ -1,6 +1,7 @@
 """Adapt many subjects at once in a worker: torch, vectorised over subjects, on the GPU where there is one.
 
-The twin of online.py: the same arrays, the same formulas, the same numbers (a test holds the two to 1e-5).
+The twin of online.py: the same arrays, the same formulas, the same numbers (a test holds the two to 1e-5). Only of
+the network kind does a worker say more than a request can afford to: serving finds it in the subject's state.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from metarec_plugin.publish.layout import check_arrays
 from metarec_plugin.train.amortised import Encoder, encode
 from metarec_plugin.train.device import resolve_device
 from metarec_plugin.train.inner import Params, adapt, descend_many, raw_scores
+from metarec_plugin.train.network_head import NetworkHead, network_scores
 
 Tensors = Mapping[str, Tensor]
 
@@ -77,8 +79,18 @@ def _linear(tensors: Tensors, supports: Tensor) -> Tensor:
 def _gradient(tensors: Tensors, supports: Tensor) -> Tensor:
     """raw(S) = V u + bias after the inner loop, whose first term the bundle brings."""
     params = Params(*(tensors[name] for name in Params._fields))
-    states = vmap(adapt, in_dims=(None, None, 0))(params, tensors["start_gradient"], supports)
-    return raw_scores(params, states)
+    return raw_scores(params, _states(params, tensors, supports))
+
+
+def _network(tensors: Tensors, supports: Tensor) -> Tensor:
+    """The gradient kind's scores and what each subject's own network adds: a web process leaves the network out."""
+    params = Params(*(tensors[name] for name in Params._fields))
+    head = NetworkHead(*(tensors[name] for name in NetworkHead._fields))
+    return network_scores(params, head, _states(params, tensors, supports), supports)
+
+
+def _states(params: Params, tensors: Tensors, supports: Tensor) -> Tensor:
+    return vmap(adapt, in_dims=(None, None, 0))(params, tensors["start_gradient"], supports)
 
 
 def _amortised(tensors: Tensors, supports: Tensor) -> Tensor:
@@ -92,6 +104,7 @@ def _amortised(tensors: Tensors, supports: Tensor) -> Tensor:
 RAW_SCORES: Mapping[str, Callable[[Tensors, Tensor], Tensor]] = {
     "linear": _linear,
     "gradient": _gradient,
+    "network": _network,
     "amortised": _amortised,
 }
 

@@ -66,5 +66,6 @@ KINDS: Mapping[str, Callable[[Arrays], RawScores]] = {
     "popularity": lambda arrays: _no_adaptation,
     "linear": LinearMap,
     "gradient": InnerLoop,
+    "network": InnerLoop,  # its head: the network beside it is for workers (adapt/batch.py)
     "amortised": Amortised,
 }

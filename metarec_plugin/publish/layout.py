@@ -10,7 +10,7 @@ from metarec_plugin.exceptions import BundleError
 
 # Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T steps,
 # e dimensions of inputs, h hidden ones, R ages,
-# G numbers of a gain.
+# G numbers of a gain, C products of contrast, P steps and L layers of a network with O outputs.
 Layout = Mapping[str, tuple[str, tuple[str, ...]]]
 
 _COMMON: Layout = {
@@ -19,6 +19,26 @@ _COMMON: Layout = {
     "calibration_k": ("f4", ("K",)),
     "calibration_scale": ("f4", ("K",)),
     "calibration_prior": ("f4", ("K",)),
+}
+_GRADIENT: Layout = {
+    **_COMMON,
+    "vectors": ("f4", ("N", "d")),
+    "bias": ("f4", ("N",)),
+    "start": ("f4", ("d",)),
+    "step_sizes": ("f4", ("T", "d")),
+    "growth": ("f4", ("T", "d")),
+    "start_gradient": ("f4", ("d",)),
+}
+# What a worker adapts whole; a web process answers from its head, which is of the gradient kind.
+_NETWORK: Layout = {
+    **_GRADIENT,
+    "contrast": ("i4", ("C",)),
+    "hidden_weights": ("f4", ("h", "d")),
+    "hidden_bias": ("f4", ("h",)),
+    "output_weights": ("f4", ("h",)),
+    "output_bias": ("f4", ("O",)),
+    "network_steps": ("f4", ("P", "L")),
+    "network_gain": ("f4", ("G",)),
 }
 LAYOUTS: Mapping[str, Layout] = {
     "popularity": _COMMON,
@@ -29,15 +49,8 @@ LAYOUTS: Mapping[str, Layout] = {
         "row_values": ("f4", ("N", "n")),
         "power": ("f4", ()),
     },
-    "gradient": {
-        **_COMMON,
-        "vectors": ("f4", ("N", "d")),
-        "bias": ("f4", ("N",)),
-        "start": ("f4", ("d",)),
-        "step_sizes": ("f4", ("T", "d")),
-        "growth": ("f4", ("T", "d")),
-        "start_gradient": ("f4", ("d",)),
-    },
+    "gradient": _GRADIENT,
+    "network": _NETWORK,
     "amortised": {
         **_COMMON,
         "vectors": ("f4", ("N", "d")),
@@ -140,10 +153,10 @@ def check_values(arrays: Mapping[str, np.ndarray]) -> None:
     keys = arrays["product_keys"]
     if (keys[1:] <= keys[:-1]).any():
         raise BundleError("Array 'product_keys' must ascend without repeats; it does not.")
-    if "row_products" in arrays:
-        rows = arrays["row_products"]
-        if rows.min() < 0 or rows.max() >= len(keys):
-            raise BundleError(f"Array 'row_products' must lie in 0..{len(keys) - 1}; it does not.")
+    for name in {"row_products", "contrast"} & set(arrays):
+        products = arrays[name]
+        if products.min() < 0 or products.max() >= len(keys):
+            raise BundleError(f"Array {name!r} must lie in 0..{len(keys) - 1}; it does not.")
 
 
 def _words(dtype: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ from metarec_plugin.train.fitted import Fitted, Progress, silent
 from metarec_plugin.train.losses import form_of
 from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_vectors
 from metarec_plugin.train.maml_nn import MamlNN, MamlNNConfig
+from metarec_plugin.train.network_head import NetworkConfig, NetworkLearner
 from metarec_plugin.train.options import Options, configured
 from metarec_plugin.train.reptile import Reptile, ReptileConfig
 from metarec_plugin.train.sampling import EpisodeSampler
-from metarec_plugin.train.trainer import Trainer, TrainerConfig, Validate
+from metarec_plugin.train.trainer import Learner, Outcome, Trainer, TrainerConfig, Validate
 
 VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
 STEP_SIZE_BATCHES = 4
+HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,24 @@ def _closed_form(request: Request) -> Fitted:
 def _maml(request: Request) -> Fitted:
     config = configured("maml", MamlConfig(), request.options)
     learner = Maml(config, _first_vectors(request, config.dimensions), request.dataset.log_prior)
-    return _by_steps("maml", "gradient", learner, config, request)
+    if config.adapt == "head":
+        return _by_steps("maml", "gradient", learner, config, request)
+    share = HEAD_SHARE * request.budget_seconds
+    head = _by_steps("maml", "gradient", learner, config, replace(request, budget_seconds=share))
+    return _with_network(head, learner, replace(request, budget_seconds=request.budget_seconds - share))
+
+
+def _with_network(head: Fitted, learner: Maml, request: Request) -> Fitted:
+    """Train a network beside a head that stays as it is."""
+    config, rng = NetworkConfig(), np.random.default_rng(request.seed)
+    network = NetworkLearner(
+        config, learner.params, request.dataset.log_prior, rng, learner.config.first_order
+    ).to(learner.start.device)
+    sampler = EpisodeSampler(request.dataset.train, rng)
+    outcome = _outer_loop(network, sampler, rng, config, request, "network.pt", learner.config)
+    said = {"config": asdict(config), **asdict(outcome), "note": outcome.note}
+    arrays = {**head.arrays, **network.arrays()}
+    return Fitted(head.learner, "network", arrays, {**head.report, "network": said})
 
 
 def _reptile(request: Request) -> Fitted:
@@ -132,21 +151,11 @@ def _first_vectors(request: Request, dimensions: int) -> np.ndarray:
 
 def _by_steps(name: str, kind: str, learner: Maml | MamlNN, config: AnyConfig, request: Request) -> Fitted:
     """Train by steps of the outer loop, from the scale of steps that fits a few batches best."""
-    outer = TrainerConfig(batch=config.batch, warmup=config.warmup)
     rng = np.random.default_rng(request.seed)
     learner = learner.to(resolve_device(request.device))
     sampler = EpisodeSampler(request.dataset.train, rng)
     step_size = choose_step_size(learner, [sampler.draw(config.batch) for _ in range(STEP_SIZE_BATCHES)])
-    outcome = Trainer(
-        learner,
-        sampler,
-        rng,
-        request.validate,
-        outer,
-        progress=request.progress,
-        checkpoint=request.checkpoint_dir and request.checkpoint_dir / "checkpoint.pt",
-        identity=json.dumps([request.dataset.hash, request.seed, asdict(config), asdict(outer)]),
-    ).run(request.budget_seconds)
+    outcome = _outer_loop(learner, sampler, rng, config, request)
     report: dict[str, Any] = {
         "config": asdict(config),
         "first_step_size": step_size,
@@ -157,6 +166,30 @@ def _by_steps(name: str, kind: str, learner: Maml | MamlNN, config: AnyConfig, r
         "note": outcome.note,
     }
     return Fitted(name, kind, learner.arrays(), report)
+
+
+def _outer_loop(
+    learner: Learner,
+    sampler: EpisodeSampler,
+    rng: np.random.Generator,
+    config: AnyConfig | NetworkConfig,
+    request: Request,
+    checkpoint: str = "checkpoint.pt",
+    beside: AnyConfig | None = None,
+) -> Outcome:
+    """Train in place within the budget; beside: the config of what was trained before and stays."""
+    outer = TrainerConfig(batch=config.batch, warmup=config.warmup)
+    settings = [asdict(each) for each in (config, outer, beside) if each is not None]
+    return Trainer(
+        learner,
+        sampler,
+        rng,
+        request.validate,
+        outer,
+        progress=request.progress,
+        checkpoint=request.checkpoint_dir and request.checkpoint_dir / checkpoint,
+        identity=json.dumps([request.dataset.hash, request.seed, *settings]),
+    ).run(request.budget_seconds)
 
 
 AnyConfig = MamlConfig | ReptileConfig | MamlNNConfig

@@ -35,6 +35,8 @@ class MamlConfig:
     bias_rate: float = 3e-3
     bias_decay: float = 1.0
     state_rate: float = 1e-2  # of the start and the step sizes
+    # `network`: a small network beside the head, adapted whole by workers; requests answer from the head.
+    adapt: str = field(default="head", metadata={"choices": ("head", "network")})
     warmup: int = field(default=20, metadata={"least": 0})  # outer steps until the rates are whole
     first_order: bool = False  # leave out how a step's gradient depends on the parameters
 

@@ -58,15 +58,14 @@ class Reptile(Maml):
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the query before its step; its gradient is Reptile's direction."""
         # Shoppers x products are held at once, so of a large catalogue a few shoppers at a time.
-        parts = max(1, len(batch.support) * len(self.bias) // CELLS)
-        value, direction = self.direction(batch.share(0, parts))
-        for part in range(1, parts):
-            found = self.direction(batch.share(part, parts))
-            value, direction = value + found[0], tuple(map(torch.add, direction, found[1]))
-        value, direction = value / len(batch.support), tuple(each / len(batch.support) for each in direction)
-        surrogate = sum(
-            (part * towards).sum() for part, towards in zip((self.vectors, self.bias, self.start), direction)
-        )
+        size = len(batch.support)
+        parts = max(1, size * len(self.bias) // CELLS)
+        found = [self.direction(batch.share(part, parts)) for part in range(parts)]
+        value = torch.stack([loss for loss, _ in found]).sum() / size
+        surrogate = torch.zeros_like(value)
+        for place, parameter in enumerate((self.vectors, self.bias, self.start)):
+            towards = torch.stack([direction[place] for _, direction in found]).sum(dim=0) / size
+            surrogate = surrogate + (parameter * towards).sum()
         return value + surrogate - surrogate.detach()
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.publish.bundle import Bundle
+from metarec_plugin.publish.layout import LAYOUTS
 
 DIMENSIONS, SUPPORT, LIST = 64, 10, 20
 RUNS, WARM_UP = 201, 20
@@ -45,6 +46,22 @@ def synthetic(kind: str, n_products: int, steps: int = 0, seed: int = 0) -> Onli
             "row_values": rng.random((n_products, width), dtype=np.float32),
             "power": np.float32(0.5) * np.ones((), dtype="f4"),
         }
+    elif kind == "amortised":
+        sizes = {
+            "N": n_products,
+            "d": DIMENSIONS,
+            "e": DIMENSIONS,
+            "h": 64,
+            "R": 12,
+            "T": max(1, steps),
+            "G": 2,
+        }
+        arrays |= {
+            name: (0.1 * rng.normal(size=[sizes[letter] for letter in shape])).astype("f4")
+            for name, (_, shape) in LAYOUTS[kind].items()
+            if name not in arrays
+        }
+        arrays["step_sizes"][steps:] = 0
     else:
         arrays |= {
             "vectors": 0.1 * rng.normal(size=(n_products, DIMENSIONS)).astype("f4"),
@@ -95,6 +112,8 @@ def measure(n_products: int) -> dict[str, float]:
         "MAML, 1 step": synthetic("gradient", n_products, 1),
         "MAML, 2 steps": synthetic("gradient", n_products, 2),
         "MAML, 3 steps": synthetic("gradient", n_products, 3),
+        "MAML-NN": synthetic("amortised", n_products, 0),
+        "MAML-NN, 1 step": synthetic("amortised", n_products, 1),
     }
 
     def adapt_and_rank(model: OnlineModel) -> Callable[[np.ndarray], object]:

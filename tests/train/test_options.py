@@ -23,7 +23,7 @@ def test_values_are_read_as_json():
 
 @pytest.mark.parametrize("text", ["maml", "maml.steps", "steps=3", "=3", ".steps=3", "maml.=3"])
 def test_an_option_that_is_not_written_so_is_refused(text):
-    with pytest.raises(ConfigurationError, match="learner.name=value"):
+    with pytest.raises(ConfigurationError, match=r"learner\.name=value"):
         parse_options([text])
 
 
