@@ -45,6 +45,11 @@ class Newcomers:
         """(J,) whether anything is known of each."""
         return self.nearness[:, 0] > 0
 
+    def __getitem__(self, rows: np.ndarray | slice) -> Newcomers:
+        return Newcomers(
+            self.directions[rows], self.log_prior[rows], self.neighbours[rows], self.nearness[rows]
+        )
+
     def terms(self, residuals: np.ndarray, support_vector: np.ndarray) -> np.ndarray:
         """Return (J, 3): transfer, vector and prior, for (N,) residuals s - log p and a (d,) unit vector."""
         terms = np.empty((len(self), 3), dtype=np.float32)
@@ -71,6 +76,12 @@ def place(vectors: np.ndarray, log_prior: np.ndarray, catalogue: np.ndarray) -> 
     total = nearness.sum(axis=1, keepdims=True)
     nearness = np.divide(nearness, total, out=np.zeros_like(nearness), where=total > 0)
     return Newcomers(directions, log_prior.astype(np.float32), neighbours, nearness)
+
+
+def joined(parts: Sequence[Newcomers]) -> Newcomers:
+    """Return the products of all parts, of which there is at least one, in their order."""
+    columns = zip(*((each.directions, each.log_prior, each.neighbours, each.nearness) for each in parts))
+    return Newcomers(*(np.concatenate(column) for column in columns))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

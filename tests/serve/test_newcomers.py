@@ -167,6 +167,34 @@ def test_a_support_of_products_not_met_before_costs_one_query_once(
             recommend(request, placement="home")
 
 
+def test_only_what_changed_is_placed_again(shelved, make, visit, keys, monkeypatch):
+    shelved()
+    make("Oat drink")
+    goat = make("Goat milk")
+    request = visit(keys[:3])
+    recommend(request, placement="home", k=20)
+    shelf = newcomers._shelf
+    sizes = []
+    place = shelf._content.place
+    monkeypatch.setattr(
+        shelf._content, "place", lambda rows, supports=None: sizes.append(len(rows)) or place(rows, supports)
+    )
+
+    def look() -> np.ndarray:
+        shelf._look_at = 0.0
+        kept, found = shelf._newest()
+        return found.directions[kept.index(str(goat.pk))]
+
+    assert look().tolist() == [0, 1]
+    Product.objects.filter(pk=goat.pk).update(name="Oat milk")
+    assert look().tolist() == [1, 0]
+    late = make("Goat cheese")
+    assert look().tolist() == [1, 0]
+    late.delete()
+    assert look().tolist() == [1, 0]
+    assert sizes == [0, 1, 1, 0]
+
+
 def test_zero_new_products_leave_them_out(shelved, make, visit, keys):
     shelved()
     oat = make("Oat drink")
