@@ -46,7 +46,10 @@ def measure(
         report = evaluate_dataset(
             dataset, ("popularity", learner), log.ks, budget_seconds=budget_seconds, cache=None
         )
-        row: dict[str, Any] = {"seconds": time.perf_counter() - started}
+        row: dict[str, Any] = {
+            "seconds": time.perf_counter() - started,
+            "trained": report.seconds["train"].get(learner),
+        }
         if learner in report.not_run:
             rows[learner] = {**row, "not_run": report.not_run[learner]}
             continue
@@ -95,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=int, default=10)
     parser.add_argument("--budget-seconds", type=float, default=60.0)
     parser.add_argument("--only", help="names of logs")
+    parser.add_argument("--learners", default=",".join(LEARNERS))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     logs = [*odd_logs(options.scale), many_products()]
@@ -103,7 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for log in logs:
             if log.name in wanted:
-                found[log.name] = measure(log, Path(folder), options.budget_seconds)
+                found[log.name] = measure(
+                    log, Path(folder), options.budget_seconds, options.learners.split(",")
+                )
                 print(line(log.name, found[log.name]), flush=True)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -94,6 +94,6 @@ def odd_logs(scale: int = 1) -> tuple[OddLog, ...]:
     )
 
 
-def many_products(products: int = 50_000, seed_shoppers: int = 40_000) -> OddLog:
-    """A long tail: about 800,000 events over 50,000 products."""
-    return OddLog("fifty-thousand-products", Shape(seed_shoppers, products, 8, 32, groups=50, exponent=0.5))
+def many_products(products: int = 52_000, shoppers: int = 10_000) -> OddLog:
+    """A long tail: a million events, and 50,000 products that five training shoppers have."""
+    return OddLog("fifty-thousand-products", Shape(shoppers, products, 60, 140, groups=52, exponent=0.3))
