@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metarec_plugin.features.likeness import Sketches, find_alike
 from metarec_plugin.features.tokens import TokenSpace
-from metarec_plugin.features.transfer import Evidence, FeatureMap, Newcomers, place, unit
+from metarec_plugin.features.transfer import TERMS, Evidence, FeatureMap, Newcomers, place, unit
 
 if TYPE_CHECKING:
     from metarec_plugin.evaluate.episodes import Scorer
@@ -26,20 +27,23 @@ class ContentModel:
     def __init__(self, arrays: Mapping[str, np.ndarray], kinds: Mapping[str, str]) -> None:
         own = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
         space = TokenSpace(dict(kinds), own["token_ids"], own["token_weights"], own["edges"])
-        self._map = FeatureMap(space, own["token_vectors"], own["token_priors"], float(own["prior"]))
+        self._map = FeatureMap(
+            space, own["token_scales"], own["token_vectors"], own["token_priors"], float(own["prior"])
+        )
+        self._sketches = Sketches(own["sketch_places"], own["sketch_weights"])  # of the N products
         self._evidence = Evidence(own["evidence"], float(own["patience"]))
         self._vectors = own["vectors"]  # (N, d) of length 1
         self._log_prior = arrays["log_prior"]  # (N,)
-        self._gate = own["gate"]  # (4,)
+        self._gate = own["gate"]  # (5,)
 
     def place(
-        self, rows: Sequence[Sequence[Any]], supports: Sequence[Sequence[np.ndarray]] | None = None
+        self, rows: Sequence[Sequence[Any] | None], supports: Sequence[Sequence[np.ndarray]] | None = None
     ) -> Newcomers:
         """Place products by their values, in the order of the kinds.
 
         supports: for each product, its buyers' other products in the catalogue, an array a buyer.
         """
-        vectors, log_prior = self._map(rows)
+        vectors, log_prior, sketches = self._map(rows)
         if supports is not None:
             means = np.zeros_like(vectors)
             for row, buyers in enumerate(supports):
@@ -47,7 +51,8 @@ class ContentModel:
                     means[row] = np.mean([self._vectors[other].mean(axis=0) for other in buyers], axis=0)
             buyers_of = np.array([len(buyers) for buyers in supports])
             vectors = self._evidence(vectors, buyers_of, means)
-        return place(vectors, log_prior, self._vectors)
+        alike = find_alike(sketches, self._sketches, len(self._map.space))
+        return place(vectors, log_prior, self._vectors, alike)
 
     def towards(self, support: np.ndarray, directions: np.ndarray | None = None) -> np.ndarray:
         """Return the (d,) unit vector of a (k,) support and the (m, d) directions of newcomers in it."""
@@ -55,10 +60,12 @@ class ContentModel:
         together = np.concatenate(parts)
         return unit(together.mean(axis=0)) if len(together) else np.zeros(self._vectors.shape[1], np.float32)
 
-    def scores(self, newcomers: Newcomers, scores: np.ndarray, towards: np.ndarray) -> np.ndarray:
-        """Return (J,) scores on the scale of the (N,) calibrated log probabilities of the catalogue."""
-        terms = newcomers.terms(scores - self._log_prior, towards)
-        return terms @ self._gate[:3] + self._gate[3]
+    def scores(
+        self, newcomers: Newcomers, scores: np.ndarray, towards: np.ndarray, support: np.ndarray
+    ) -> np.ndarray:
+        """Return (J,) scores on the scale of the (N,) log probabilities of the catalogue, given a (k,) support."""
+        terms = newcomers.terms(scores - self._log_prior, towards, support)
+        return terms @ self._gate[:TERMS] + self._gate[TERMS]
 
 
 def stand_ins(newcomers: Newcomers) -> np.ndarray:
@@ -76,10 +83,10 @@ def with_newcomers(scorer: Scorer, content: ContentModel, newcomers: Newcomers) 
         supports = [support_of(each, n, instead) for each in cases.support]
         for rows, part in cases.warm(supports):
             out[rows, :n] = scorer(part)
-        for row, support in enumerate(cases.support):
+        for row, (support, adapts_from) in enumerate(zip(cases.support, supports)):
             directions = newcomers.directions[support[support >= n] - n]
             towards = content.towards(support[support < n], directions)
-            out[row, n:] = content.scores(newcomers, out[row, :n], towards)
+            out[row, n:] = content.scores(newcomers, out[row, :n], towards, adapts_from)
         return out
 
     return rank

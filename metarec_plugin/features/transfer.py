@@ -1,9 +1,11 @@
 """Products without a history placed among those with one, and scored from a subject's scores of the latter.
 
-A newcomer j is placed by a vector v_j in the space of the catalogue's vectors, and by a prior. Its score is
-gate[0] sum_i c_ji (s_i - log p_i) + gate[1] cos(v_j, u) + gate[2] log p_j + gate[3], in which s are a subject's
-calibrated scores of the catalogue, c_j the weights of the catalogue products nearest to v_j, and u the mean vector
-of the subject's support. So whatever made the scores - any kind of bundle - speaks for newcomers too.
+A newcomer j is placed by a vector v_j in the space of the catalogue's vectors, by what it is like, and by a prior.
+Its score is gate . (transfer, direction, likeness, log p_j) + offset, with
+  transfer    sum_i c_ji (s_i - log p_i): what a subject's calibrated scores s say of the catalogue products nearest
+              to v_j, so that whatever made the scores - any kind of bundle - speaks for newcomers too;
+  direction   cos(v_j, u), u the mean vector of the subject's support;
+  likeness    the mean over the support of the squared cosine of features.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from metarec_plugin.features.likeness import Sketches, sketch
 from metarec_plugin.features.tokens import TokenSpace
 
 NEIGHBOURS = 50  # of a newcomer in the catalogue
 SHARPNESS = 4  # c_ji is cos(v_j, v_i)^4: of 1, 2, 4 and 8 the best among held-out products of two shops
 BLOCK = 64  # newcomers placed at a time
 
-Gate = Sequence[float] | np.ndarray  # weights of transfer, vector and prior, and an offset
+TERMS = 4  # transfer, direction, likeness and prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +32,15 @@ class Newcomers:
 
     directions: (J, d) of length 1, or 0 where nothing is known. log_prior: (J,). neighbours: (J, n) catalogue
     products; nearness: (J, n) their weights, which sum to 1, or to 0 where nothing is known of a newcomer. The
-    nearest comes first.
+    nearest comes first. alike: (J, m) catalogue products with like features; likeness: (J, m) squared cosines.
     """
 
     directions: np.ndarray
     log_prior: np.ndarray
     neighbours: np.ndarray
     nearness: np.ndarray
+    alike: np.ndarray
+    likeness: np.ndarray
 
     def __len__(self) -> int:
         return len(self.directions)
@@ -46,21 +51,39 @@ class Newcomers:
         return self.nearness[:, 0] > 0
 
     def __getitem__(self, rows: np.ndarray | slice) -> Newcomers:
-        return Newcomers(
-            self.directions[rows], self.log_prior[rows], self.neighbours[rows], self.nearness[rows]
-        )
+        return Newcomers(*(column[rows] for column in self._columns))
 
-    def terms(self, residuals: np.ndarray, support_vector: np.ndarray) -> np.ndarray:
-        """Return (J, 3): transfer, vector and prior, for (N,) residuals s - log p and a (d,) unit vector."""
-        terms = np.empty((len(self), 3), dtype=np.float32)
+    @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.directions, self.log_prior, self.neighbours, self.nearness, self.alike, self.likeness
+
+    @staticmethod
+    def joined(parts: Sequence[Newcomers]) -> Newcomers:
+        """Return the products of all parts, of which there is at least one, in their order."""
+        return Newcomers(*(np.concatenate(column) for column in zip(*(each._columns for each in parts))))
+
+    def terms(self, residuals: np.ndarray, towards: np.ndarray, support: np.ndarray) -> np.ndarray:
+        """Return (J, 4) terms, for (N,) residuals s - log p, a (d,) unit vector and (k,) catalogue products."""
+        terms = np.empty((len(self), TERMS), dtype=np.float32)
         terms[:, 0] = np.einsum("jn,jn->j", residuals[self.neighbours], self.nearness)
-        terms[:, 1] = self.directions @ support_vector
-        terms[:, 2] = self.log_prior
+        terms[:, 1] = self.directions @ towards
+        counts = np.zeros(len(residuals), dtype=np.float32)
+        counts[support] = 1 / max(1, len(support))
+        terms[:, 2] = np.einsum("jm,jm->j", counts[self.alike], self.likeness)
+        terms[:, 3] = self.log_prior
         return terms
 
 
-def place(vectors: np.ndarray, log_prior: np.ndarray, catalogue: np.ndarray) -> Newcomers:
-    """Find the neighbours of (J, d) vectors among the (N, d) unit vectors of a catalogue."""
+def place(
+    vectors: np.ndarray,
+    log_prior: np.ndarray,
+    catalogue: np.ndarray,
+    alike: tuple[np.ndarray, np.ndarray],
+) -> Newcomers:
+    """Find the neighbours of (J, d) vectors among the (N, d) unit vectors of a catalogue.
+
+    alike: catalogue products with like features and their squared cosines, (J, m) each.
+    """
     n = min(NEIGHBOURS, len(catalogue))
     neighbours = np.empty((len(vectors), n), dtype=np.int32)
     nearness = np.empty((len(vectors), n), dtype=np.float32)
@@ -75,13 +98,7 @@ def place(vectors: np.ndarray, log_prior: np.ndarray, catalogue: np.ndarray) -> 
         nearness[part] = np.maximum(np.take_along_axis(found, order, axis=1), 0) ** SHARPNESS
     total = nearness.sum(axis=1, keepdims=True)
     nearness = np.divide(nearness, total, out=np.zeros_like(nearness), where=total > 0)
-    return Newcomers(directions, log_prior.astype(np.float32), neighbours, nearness)
-
-
-def joined(parts: Sequence[Newcomers]) -> Newcomers:
-    """Return the products of all parts, of which there is at least one, in their order."""
-    columns = zip(*((each.directions, each.log_prior, each.neighbours, each.nearness) for each in parts))
-    return Newcomers(*(np.concatenate(column) for column in columns))
+    return Newcomers(directions, log_prior.astype(np.float32), neighbours, nearness, *alike)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -92,25 +109,37 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMap:
-    """From the tokens of a product to its vector and log prior, both linear.
+    """From the tokens of a product to its vector, log prior and sketch.
 
-    token_vectors: (F, d). token_priors: (F,). prior: of a product of which nothing is known.
+    token_scales: (F,) of the tokens' groups. token_vectors: (F, d) and token_priors: (F,), of scaled tokens. prior:
+    of a product of which nothing is known.
     """
 
     space: TokenSpace
+    token_scales: np.ndarray
     token_vectors: np.ndarray
     token_priors: np.ndarray
     prior: float
 
-    def __call__(self, rows: Sequence[Sequence[Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Return (J, d) vectors and (J,) log priors of products with these values, in the order of the kinds."""
+    def __call__(self, rows: Sequence[Sequence[Any] | None]) -> tuple[np.ndarray, np.ndarray, Sketches]:
+        """Return (J, d) vectors, (J,) log priors and sketches of products with these values; None has none.
+
+        The values are in the order of the kinds.
+        """
         vectors = np.zeros((len(rows), self.token_vectors.shape[1]), dtype=np.float32)
         log_prior = np.full(len(rows), self.prior, dtype=np.float32)
-        for row, values in enumerate(rows):
-            for _, places, weights in self.space.cells(values):
-                vectors[row] += weights @ self.token_vectors[places]
-                log_prior[row] += weights @ self.token_priors[places]
-        return vectors, log_prior
+        cells = [self._cells(values) for values in rows]
+        for row, (places, weights) in enumerate(cells):
+            vectors[row] = weights @ self.token_vectors[places]
+            log_prior[row] += weights @ self.token_priors[places]
+        return vectors, log_prior, sketch(cells)
+
+    def _cells(self, values: Sequence[Any] | None) -> tuple[np.ndarray, np.ndarray]:
+        places, weights = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
+        for _, found, own in self.space.cells(values) if values is not None else ():
+            places.append(found)
+            weights.append(own * self.token_scales[found])
+        return np.concatenate(places), np.concatenate(weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ _NETWORK: Layout = {
     "network_steps": ("f4", ("P", "L")),
     "network_gain": ("f4", ("G",)),
 }
-LAYOUTS: Mapping[str, Layout] = {
+LAYOUTS: dict[str, Layout] = {
     "popularity": _COMMON,
     "linear": {
         **_COMMON,
@@ -70,16 +70,48 @@ LAYOUTS: Mapping[str, Layout] = {
     },
 }
 
+# Of a mixture. M maps, D decays, W weights of experts, I inputs of the gate.
+LAYOUTS["mixture"] = {
+    **_COMMON,
+    "maps.products": ("i4", ("N", "n")),
+    "maps.values": ("f4", ("N", "M", "n")),
+    "maps.deviations": ("f4", ("N", "M")),
+    "maps.decays": ("f4", ("D",)),
+    "gate.weights": ("f4", ("I", "W")),
+    "gate.centre": ("f4", ()),
+    "gate.spread": ("f4", ()),
+}
+
+
+def _inside(prefix: str, kind: str) -> Layout:
+    """The arrays of a kind under a prefix, with sizes of their own but for N."""
+    return {
+        f"{prefix}.{name}": (dtype, tuple(size if size == "N" else f"{prefix}.{size}" for size in shape))
+        for name, (dtype, shape) in LAYOUTS[kind].items()
+        if name not in _COMMON
+    }
+
+
+# The experts that not every mixture has, each whole or not at all: S snapshots of H half-lives, and learners.
+_EXPERTS: tuple[Layout, ...] = (
+    {"trend.days": ("f4", ("S",)), "trend.scores": ("f4", ("S", "H", "N"))},
+    _inside("maml", "gradient"),
+    _inside("maml_nn", "amortised"),
+)
+
 # What a bundle of any kind may hold besides, all of it or nothing: how products that it does not know are placed.
-# F tokens, c dimensions, x features that are numbers, b borders of bands, w weights.
+# F tokens, c dimensions, x features that are numbers, b borders of bands, m tokens kept of a product, w weights.
 CONTENT: Layout = {
     "content.token_ids": ("i4", ("F",)),
     "content.token_weights": ("f4", ("F",)),
+    "content.token_scales": ("f4", ("F",)),
     "content.token_vectors": ("f4", ("F", "c")),
     "content.token_priors": ("f4", ("F",)),
     "content.prior": ("f4", ()),
     "content.edges": ("f4", ("x", "b")),
     "content.vectors": ("f4", ("N", "c")),
+    "content.sketch_places": ("i4", ("N", "m")),
+    "content.sketch_weights": ("f4", ("N", "m")),
     "content.gate": ("f4", ("w",)),
     "content.evidence": ("f4", ("c", "c")),
     "content.patience": ("f4", ()),
@@ -138,9 +170,13 @@ def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _layout(kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
-    """The layout of a kind, with the content arrays where there is one of them."""
-    layout = layout_of(kind)
-    return {**layout, **CONTENT} if not CONTENT.keys().isdisjoint(arrays) else layout
+    """The layout of a kind, with each optional group of which there is an array."""
+    groups = (CONTENT, *(_EXPERTS if kind == "mixture" else ()))
+    layout = dict(layout_of(kind))
+    for group in groups:
+        if not group.keys().isdisjoint(arrays):
+            layout |= group
+    return layout
 
 
 def check_values(arrays: Mapping[str, np.ndarray]) -> None:
@@ -153,7 +189,7 @@ def check_values(arrays: Mapping[str, np.ndarray]) -> None:
     keys = arrays["product_keys"]
     if (keys[1:] <= keys[:-1]).any():
         raise BundleError("Array 'product_keys' must ascend without repeats; it does not.")
-    for name in {"row_products", "contrast"} & set(arrays):
+    for name in {"row_products", "maps.products", "contrast"} & set(arrays):
         products = arrays[name]
         if products.min() < 0 or products.max() >= len(keys):
             raise BundleError(f"Array {name!r} must lie in 0..{len(keys) - 1}; it does not.")

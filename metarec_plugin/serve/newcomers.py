@@ -14,7 +14,7 @@ from metarec_plugin.adapt.newcomers import PREFIX, ContentModel, stand_ins
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect.supports import NOT_SUPPORT
 from metarec_plugin.conf import get_config
-from metarec_plugin.features.transfer import Newcomers, joined
+from metarec_plugin.features.transfer import Newcomers
 from metarec_plugin.models import Event
 from metarec_plugin.serve.candidates import RECENT_EVENTS, Candidate
 from metarec_plugin.storefront import get_storefront
@@ -63,6 +63,7 @@ class Shelf:
     def ranked(
         self,
         scores: Callable[[], np.ndarray],
+        adapts_from: np.ndarray,
         towards: np.ndarray,
         lift: float,
         left_out: Collection[str],
@@ -74,7 +75,8 @@ class Shelf:
         keys, newcomers = self._newest()
         if not keys:
             return []
-        values = self._content.scores(newcomers, scores(), towards) - np.float32(lift) * newcomers.log_prior
+        values = self._content.scores(newcomers, scores(), towards, adapts_from)
+        values -= np.float32(lift) * newcomers.log_prior
         order = np.argsort(-values, kind="stable").tolist()
         return [(keys[i], float(values[i])) for i in order if newcomers.known[i] and keys[i] not in left_out]
 
@@ -110,7 +112,7 @@ class Shelf:
         source = np.array([before.get(key, 0) for key in rows], dtype=np.int64)
         source[changed] = len(before) + np.arange(len(changed))
         self._signs = signs
-        return tuple(rows), joined([self._shown[1], fresh])[source]
+        return tuple(rows), Newcomers.joined([self._shown[1], fresh])[source]
 
     def _supports(self, rows: Mapping[str, object]) -> list[list[np.ndarray]]:
         """What those who met a newcomer in the last events met besides, an array a subject."""

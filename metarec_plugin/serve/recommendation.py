@@ -102,6 +102,7 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
         ADAPTED,
         model,
         partial(model.scores, adapts_from),
+        adapts_from,
         towards,
         lift_of(model, question.placement),
     )
@@ -117,7 +118,7 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
         scores = model.scores(adapts_from)
         ranked = candidates.adapted(model, scores, model.index(filling.left_out), lift, question.k)
         source = ADAPTED if len(model.index(support)) else CONTENT
-        _add(filling, ranked, source, model, lambda: scores, towards, lift)
+        _add(filling, ranked, source, model, lambda: scores, adapts_from, towards, lift)
 
 
 def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
@@ -126,8 +127,8 @@ def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel 
         filling.add(candidates.popular_of_late(question.k), POPULAR)
         return
     ranked = candidates.popular(model, model.index(filling.left_out), question.k)
-    _, towards = _adapts_from((), model)
-    _add(filling, ranked, POPULAR, model, lambda: model.log_prior, towards, 0.0)
+    nothing, towards = _adapts_from((), model)
+    _add(filling, ranked, POPULAR, model, lambda: model.log_prior, nothing, towards, 0.0)
 
 
 def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
@@ -146,6 +147,7 @@ def _add(
     source: str,
     model: OnlineModel,
     scores: Callable[[], np.ndarray],
+    adapts_from: np.ndarray,
     towards: np.ndarray | None,
     lift: float,
 ) -> None:
@@ -154,7 +156,7 @@ def _add(
     if shelf is None or towards is None:
         filling.add(batches, source)
         return
-    newcomers = shelf.ranked(scores, towards, lift, filling.left_out)
+    newcomers = shelf.ranked(scores, adapts_from, towards, lift, filling.left_out)
     filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers})
 
 

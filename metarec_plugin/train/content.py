@@ -11,6 +11,7 @@ import numpy as np
 
 from metarec_plugin.evaluate.episodes import Scorer
 from metarec_plugin.evaluate.new_products import without
+from metarec_plugin.features.likeness import Sketches, find_alike, sketch
 from metarec_plugin.features.matrix import feature_matrix, fit_tokens
 from metarec_plugin.features.table import FeatureTable
 from metarec_plugin.features.transfer import Evidence, FeatureMap, Newcomers, place, unit
@@ -27,12 +28,13 @@ DIMENSIONS = 64
 class Content:
     """What is learned once for a dataset, whatever learner scores its catalogue.
 
-    vectors: (N, d) unit vectors of the catalogue. folds: catalogue products that take the part of newcomers while
-    gate and evidence are fitted, with these placed by a map that was fitted without them.
+    vectors: (N, d) unit vectors, and sketches, of the catalogue. folds: catalogue products that take the part of
+    newcomers while gate and evidence are fitted, with these placed by a map that was fitted without them.
     """
 
     dataset: Dataset
     vectors: np.ndarray
+    sketches: Sketches
     map: FeatureMap
     evidence: Evidence
     folds: tuple[tuple[np.ndarray, Newcomers], ...]
@@ -52,17 +54,20 @@ class Content:
         """Return the arrays that a bundle of any kind may hold; their names start with "content."."""
         found = {
             "token_weights": self.map.space.weights,
+            "token_scales": self.map.token_scales,
             "token_vectors": self.map.token_vectors,
             "token_priors": self.map.token_priors,
             "prior": np.array(self.map.prior),
             "edges": self.map.space.edges,
             "vectors": self.vectors,
+            "sketch_weights": self.sketches.weights,
             "gate": gate,
             "evidence": self.evidence.matrix,
             "patience": np.array(self.evidence.patience),
         }
         floats = {f"content.{name}": array.astype(np.float32) for name, array in found.items()}
-        return {"content.token_ids": self.map.space.ids, **floats}
+        places = {"content.token_ids": self.map.space.ids, "content.sketch_places": self.sketches.places}
+        return places | floats
 
 
 def fit_content(
@@ -96,16 +101,16 @@ def fit_content(
 
     by_vector, by_prior, mean = fitted(np.arange(dataset.n_products))
     scale = features.token_scales(choice.scales)[: len(space)]
-    learned = FeatureMap(
-        space, by_vector[: len(space)] * scale[:, None], by_prior[: len(space)] * scale, mean
-    )
+    learned = FeatureMap(space, scale, by_vector[: len(space)], by_prior[: len(space)], mean)
+    sketches = sketch([(row.indices, row.data) for row in cells])
     vectors = unit(behaviour)
     folds = []
     for pretended in _parts(dataset.n_products, rng):
         rest = np.setdiff1d(np.arange(dataset.n_products), pretended)
         part_vector, part_prior, part_mean = fitted(rest)
         predicted = cells[pretended] @ part_vector
-        as_new = place(predicted, part_mean + cells[pretended] @ part_prior, vectors[rest])
+        alike = find_alike(sketches[pretended], sketches[rest], len(space))
+        as_new = place(predicted, part_mean + cells[pretended] @ part_prior, vectors[rest], alike)
         folds.append((pretended, as_new))
     evidence = fit_evidence(dataset, vectors, behaviour[pretended], pretended, predicted, rng)
     report = {
@@ -117,7 +122,7 @@ def fit_content(
         "tokens": len(space),
         "seconds": time.monotonic() - started,
     }
-    return Content(dataset, vectors, learned, evidence, tuple(folds), report)
+    return Content(dataset, vectors, sketches, learned, evidence, tuple(folds), report)
 
 
 def _parts(n_products: int, rng: np.random.Generator) -> list[np.ndarray]:

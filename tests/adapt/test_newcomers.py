@@ -55,13 +55,17 @@ def test_neighbours_are_of_the_newcomers_brand_and_weigh_one_together(held, newc
 def test_a_score_is_the_sum_of_its_terms(held: HeldOut, model: ContentModel, newcomers: Newcomers):
     rng = np.random.default_rng(3)
     scores = rng.normal(size=len(held.warm_products)).astype("f4")
-    towards = model.towards(np.array([0, 8]))
-    found = model.scores(newcomers, scores, towards)
+    support = np.append(newcomers.alike[5, :1], 3)
+    towards = model.towards(support)
+    found = model.scores(newcomers, scores, towards, support)
     j = 5
     residuals = scores - held.warm.log_prior
     transfer = sum(c * residuals[i] for c, i in zip(newcomers.nearness[j], newcomers.neighbours[j]))
-    a, b, p, o = model._gate.tolist()
-    by_hand = a * transfer + b * newcomers.directions[j] @ towards + p * newcomers.log_prior[j] + o
+    likeness = sum(c for c, i in zip(newcomers.likeness[j], newcomers.alike[j]) if i in support) / 2
+    a, b, c, p, o = model._gate.tolist()
+    direction = newcomers.directions[j] @ towards
+    by_hand = a * transfer + b * direction + c * likeness + p * newcomers.log_prior[j] + o
+    assert likeness > 0
     assert found[j] == pytest.approx(by_hand, rel=1e-4)
 
 
@@ -79,9 +83,8 @@ def test_a_newcomer_of_which_nothing_is_known_has_no_stand_in(model: ContentMode
     assert stand_ins(nobody).tolist() == [-1]
     assert nobody.known.tolist() == [False]
     assert support_of(np.array([4, 160, 4]), 160, stand_ins(nobody)).tolist() == [4]
-    assert np.isfinite(
-        model.scores(nobody, np.zeros(128, "f4"), model.towards(np.array([], dtype=int)))
-    ).all()
+    nothing = np.array([], dtype=int)
+    assert np.isfinite(model.scores(nobody, np.zeros(128, "f4"), model.towards(nothing), nothing)).all()
 
 
 def test_buyers_move_a_newcomer_that_its_features_misplace(held: HeldOut, model: ContentModel):

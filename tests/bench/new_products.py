@@ -85,9 +85,7 @@ def newcomer_ranker(
     """What is served: the catalogue by its scorer, newcomers by their features and so many known buyers."""
     arrays = content.arrays(gate) | {"log_prior": held.warm.log_prior}
     model = ContentModel(arrays, content.map.space.kinds)
-    nothing = tuple(None for _ in table.kinds)
-    keys = held.whole.product_keys[held.new_products]
-    rows = [values or nothing for values in values_of(table, keys)]
+    rows = values_of(table, held.whole.product_keys[held.new_products])
     supports = _buyers(held, buyers) if buyers else None
     return with_newcomers(scorer, model, model.place(rows, supports))
 

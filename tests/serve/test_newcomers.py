@@ -44,12 +44,15 @@ def shelved(publish, keys):
         arrays |= {
             "content.token_ids": ids[order],
             "content.token_weights": np.ones(2, "f4"),
+            "content.token_scales": np.ones(2, "f4"),
             "content.token_vectors": np.eye(2, dtype="f4")[order],
             "content.token_priors": np.zeros(2, "f4"),
             "content.prior": np.array(-4.0, "f4"),
             "content.edges": np.zeros((1, 9), "f4"),
             "content.vectors": np.eye(2, dtype="f4")[kind],
-            "content.gate": np.array([1, 1, 1, 1], "f4"),
+            "content.sketch_places": np.zeros((n, 2), "i4"),
+            "content.sketch_weights": np.zeros((n, 2), "f4"),
+            "content.gate": np.array([1, 1, 1, 1, 1], "f4"),
             "content.evidence": np.eye(2, dtype="f4"),
             "content.patience": np.array(1.0, "f4"),
         }
