@@ -23,6 +23,7 @@ from metarec_plugin.storefront.products import newest_first
 from metarec_plugin.storefront.rows import feature_rows
 
 LOOKS = 15  # newcomers are looked for once in so many looks at the pointer: every 30 seconds
+AT_ONCE = 25  # newcomers placed within one request
 REMEMBERED = 2000  # products of supports that a process keeps placed
 
 
@@ -36,6 +37,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._look_at = 0.0  # time.monotonic() of the next look
         self._shown: tuple[tuple[str, ...], Newcomers] = ((), self._content.place([]))
+        self._behind = False  # whether a look left newcomers to the next one
         self._signs: dict[str, tuple[Any, ...]] = {}  # what each of those shown was placed by
         self._placed: dict[str, tuple[int, np.ndarray]] = {}  # key -> stand-in or -1, direction
 
@@ -85,7 +87,8 @@ class Shelf:
         if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):
             try:
                 self._shown = self._look()
-                self._look_at = time.monotonic() + LOOKS * get_config().reload_seconds
+                wait = 0.0 if self._behind else LOOKS * get_config().reload_seconds
+                self._look_at = time.monotonic() + wait
             finally:
                 self._lock.release()
         return self._shown
@@ -104,15 +107,18 @@ class Shelf:
             key: (values, *(others.tobytes() for others in buyers))
             for (key, values), buyers in zip(rows.items(), supports)
         }
-        # Finding neighbours is the dear part, 0.5 ms a product among 10,000: only what changed is placed again.
-        changed = [place for place, key in enumerate(rows) if self._signs.get(key) != signs[key]]
-        values = list(rows.values())
-        fresh = self._content.place([values[i] for i in changed], [supports[i] for i in changed])
-        before = {key: place for place, key in enumerate(self._shown[0])}
-        source = np.array([before.get(key, 0) for key in rows], dtype=np.int64)
-        source[changed] = len(before) + np.arange(len(changed))
-        self._signs = signs
-        return tuple(rows), Newcomers.joined([self._shown[1], fresh])[source]
+        # Finding neighbours is the dear part: 1 ms a product among 10,000, 13 ms among 100,000. So only what changed
+        # is placed again, and of much that changed the newest first, the rest while further pages are made.
+        changed = [key for key in rows if self._signs.get(key) != signs[key]]
+        self._behind = len(changed) > AT_ONCE
+        now = dict.fromkeys(changed[:AT_ONCE])
+        by_key = dict(zip(rows, supports))
+        fresh = self._content.place([rows[key] for key in now], [by_key[key] for key in now])
+        kept = {key: place for place, key in enumerate(self._shown[0]) if key in rows}
+        source = kept | {key: len(self._shown[0]) + place for place, key in enumerate(now)}
+        self._signs = {key: signs[key] if key in now else self._signs[key] for key in source}
+        order = np.array(list(source.values()), dtype=np.int64)
+        return tuple(source), Newcomers.joined([self._shown[1], fresh])[order]
 
     def _supports(self, rows: Mapping[str, object]) -> list[list[np.ndarray]]:
         """What those who met a newcomer in the last events met besides, an array a subject."""

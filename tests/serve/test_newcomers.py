@@ -198,6 +198,19 @@ def test_only_what_changed_is_placed_again(shelved, make, visit, keys, monkeypat
     assert sizes == [0, 1, 1, 0]
 
 
+def test_many_new_products_are_placed_over_several_pages(shelved, make, visit, keys, monkeypatch):
+    monkeypatch.setattr(newcomers, "AT_ONCE", 2)
+    shelved()
+    made = {str(make(f"Oat {i}").pk) for i in range(5)}
+    request = visit(keys[:3])
+    shown = []
+    for _ in range(4):
+        recommend(request, placement="home")
+        shown.append(set(newcomers._shelf._shown[0]))
+    assert [len(each) for each in shown] == [2, 4, 5, 5]
+    assert shown[-1] == made
+
+
 def test_zero_new_products_leave_them_out(shelved, make, visit, keys):
     shelved()
     oat = make("Oat drink")
