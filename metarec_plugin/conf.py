@@ -108,7 +108,7 @@ def has_urlconf() -> bool:
 
 CONSENT_LEVELS = ("none", "session", "full")
 DEVICES = ("auto", "cpu", "cuda")
-LEARNERS = ("closed_form", "maml", "reptile", "maml_nn")
+LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 _COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")

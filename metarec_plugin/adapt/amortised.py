@@ -22,7 +22,7 @@ class Amortised:
         self._gain, self._gain_growth = arrays["gain"].tolist()
         self._descent = Descent(arrays)
 
-    def __call__(self, support: np.ndarray) -> np.ndarray:
+    def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
         return self._descent.logits(self._descent(self._state(support), support))
 
     def _state(self, support: np.ndarray) -> np.ndarray:

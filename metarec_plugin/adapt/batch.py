@@ -16,10 +16,12 @@ from torch.func import vmap
 from metarec_plugin.publish.layout import check_arrays
 from metarec_plugin.train.amortised import Encoder, encode
 from metarec_plugin.train.device import resolve_device
+from metarec_plugin.train.expert_columns import Question, mixed
 from metarec_plugin.train.inner import Params, adapt, descend_many, raw_scores
 from metarec_plugin.train.network_head import NetworkHead, network_scores
 
 Tensors = Mapping[str, Tensor]
+MIXED_CELLS = 200_000_000  # products x entries of a row x subjects of a mixture scored at once
 
 
 class BatchModel:
@@ -42,11 +44,11 @@ class BatchModel:
     def scores(self, supports: Sequence[np.ndarray]) -> np.ndarray:
         """Return (B, N) float32 calibrated log probabilities, one row a support of catalogue indices.
 
-        An empty support gets the prior.
+        An empty support gets the prior, with the last trends where the bundle has some.
         """
         tensors = self._tensors
         out = tensors["log_prior"].repeat(len(supports), 1)
-        rows = [row for row, support in enumerate(supports) if len(support)]
+        rows = [row for row, support in enumerate(supports) if len(support) or "trend.scores" in tensors]
         if self._kind != "popularity" and rows:
             padded = _padded([supports[row] for row in rows]).to(self._device)
             raw = RAW_SCORES[self._kind](tensors, padded)
@@ -101,11 +103,20 @@ def _amortised(tensors: Tensors, supports: Tensor) -> Tensor:
     return raw_scores(params, descend_many(params, encode(encoder, supports), supports))
 
 
+def _mixture(tensors: Tensors, supports: Tensor) -> Tensor:
+    """The experts' scores by the gate's weights, a few subjects at a time, with the last trends known."""
+    days = torch.full((len(supports),), torch.nan, device=supports.device)
+    size = max(1, MIXED_CELLS // tensors["maps.products"].numel())
+    parts = zip(supports.split(size), days.split(size))
+    return torch.cat([mixed(tensors, Question(support, day)) for support, day in parts])
+
+
 RAW_SCORES: Mapping[str, Callable[[Tensors, Tensor], Tensor]] = {
     "linear": _linear,
     "gradient": _gradient,
     "network": _network,
     "amortised": _amortised,
+    "mixture": _mixture,
 }
 
 

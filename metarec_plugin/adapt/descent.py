@@ -66,3 +66,19 @@ class Descent:
             summed += weights @ vectors
             total += weights.sum()
         return summed / total
+
+
+class InnerLoop:
+    """raw(S) = V u + bias after T gradient steps of u on the support's cross-entropy under a full softmax.
+
+    The softmax term of the first step is the same for every subject, so the bundle brings it, and one step costs
+    one product with V instead of three.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._start = arrays["start"]  # (d,)
+        self._start_gradient = arrays["start_gradient"]  # (d,)
+        self._descent = Descent(arrays)
+
+    def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
+        return self._descent.logits(self._descent(self._start.copy(), support, self._start_gradient))

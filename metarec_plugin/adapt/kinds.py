@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from metarec_plugin.adapt.amortised import Amortised
-from metarec_plugin.adapt.descent import Descent
+from metarec_plugin.adapt.descent import InnerLoop
+from metarec_plugin.adapt.mixture import Mixture
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -19,8 +20,8 @@ Arrays = Mapping[str, np.ndarray]
 class RawScores(Protocol):
     """A kind's scores, prepared once from the arrays of a bundle."""
 
-    def __call__(self, support: np.ndarray) -> np.ndarray:
-        """(k,) products, k >= 1 -> (N,) float32 that the caller may overwrite."""
+    def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
+        """(k,) products, oldest first, and epoch seconds -> (N,) float32 that the caller may overwrite."""
         ...
 
 
@@ -33,7 +34,7 @@ class LinearMap:
         self._row_values = arrays["row_values"]  # (N, n)
         self._power = float(arrays["power"])
 
-    def __call__(self, support: np.ndarray) -> np.ndarray:
+    def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
         columns = self._row_products[support].ravel()  # (k * n,)
         values = self._row_values[support].ravel()
         # bincount sums in double precision, whatever the order and the repeats of the columns.
@@ -42,23 +43,7 @@ class LinearMap:
         return np.add(summed, self._offset, dtype=np.float32, casting="same_kind")
 
 
-class InnerLoop:
-    """raw(S) = V u + bias after T gradient steps of u on the support's cross-entropy under a full softmax.
-
-    The softmax term of the first step is the same for every subject, so the bundle brings it, and one step costs
-    one product with V instead of three.
-    """
-
-    def __init__(self, arrays: Arrays) -> None:
-        self._start = arrays["start"]  # (d,)
-        self._start_gradient = arrays["start_gradient"]  # (d,)
-        self._descent = Descent(arrays)
-
-    def __call__(self, support: np.ndarray) -> np.ndarray:
-        return self._descent.logits(self._descent(self._start.copy(), support, self._start_gradient))
-
-
-def _no_adaptation(support: np.ndarray) -> np.ndarray:
+def _no_adaptation(support: np.ndarray, now: float | None = None) -> np.ndarray:
     raise AssertionError("the popularity kind is answered from the prior")
 
 
@@ -68,4 +53,5 @@ KINDS: Mapping[str, Callable[[Arrays], RawScores]] = {
     "gradient": InnerLoop,
     "network": InnerLoop,  # its head: the network beside it is for workers (adapt/batch.py)
     "amortised": Amortised,
+    "mixture": Mixture,
 }

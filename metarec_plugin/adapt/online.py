@@ -38,6 +38,7 @@ class OnlineModel:
             for name in ("calibration_k", "calibration_scale", "calibration_prior")
         )
         self._raw = KINDS[bundle.kind](arrays)
+        self._has_trends = "trend.scores" in arrays
         ks = self._calibration[0]
         finite = all(np.isfinite(array).all() for array in (self.log_prior, *self._calibration))
         if not finite or (ks[1:] <= ks[:-1]).any():
@@ -67,15 +68,16 @@ class OnlineModel:
         """`adapted` where the support changes the scores, else `popular`."""
         return "adapted" if len(support) and self.kind != "popularity" else "popular"
 
-    def scores(self, support: np.ndarray) -> np.ndarray:
+    def scores(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
         """Return each product's calibrated log probability, (N,) float32, given a (k,) support of indices.
 
-        Without support it is the prior. Raises BundleError if a score is not finite.
+        now: epoch seconds, for what sold lately; without it the last days known. Without support it is the prior,
+        with its trends where the bundle has some. Raises BundleError if a score is not finite.
         """
-        if self.stage(support) == "popular":
+        if not self._has_trends and self.stage(support) == "popular":
             return self.log_prior.copy()
         with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
-            return self._calibrated(self._raw(support), len(support))
+            return self._calibrated(self._raw(support, now), len(support))
 
     def rank(
         self, scores: np.ndarray, n: int, exclude: np.ndarray | None = None, lift: float = 0.0
@@ -103,7 +105,7 @@ class OnlineModel:
         def score(episodes: Episodes) -> np.ndarray:
             out = np.empty((len(episodes.support), len(self)), dtype=np.float32)
             for row, support in enumerate(episodes.support):
-                out[row] = self.scores(support)
+                out[row] = self.scores(support, None if episodes.now is None else episodes.now[row])
             return out
 
         return score

@@ -76,9 +76,16 @@ def _half_rows(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_calibration(
-    raw: Scorer, validation: Histories, log_prior: np.ndarray, ks: Sequence[int]
+    raw: Scorer,
+    validation: Histories,
+    log_prior: np.ndarray,
+    ks: Sequence[int],
+    weighs_prior: bool = False,
 ) -> Calibration:
     """Fit a and b at each k >= 1 with enough validation shoppers.
+
+    weighs_prior: the raw scores hold the prior, and that of no support is more than it, as a mixture's: then b is
+    0, and k = 0 is fitted too.
 
     The ratio b / a decides the ranking, the size of both only how sure the scores are. So the ratio is the one
     of a grid with the best NDCG@20 over the validation shoppers, smoothed over neighbours in k and in the
@@ -87,9 +94,9 @@ def fit_calibration(
     """
     fit_half = np.zeros(len(validation), dtype=bool)
     fit_half[_half_rows(len(validation))[0]] = True
-    ratios = np.array(RATIOS) / (float(log_prior.std()) or 1.0)
+    ratios = np.array(RATIOS[:1] if weighs_prior else RATIOS) / (float(log_prior.std()) or 1.0)
     measured, shoppers, quality, kept = [], [], [], []
-    for k in sorted(set(ks) - {0}):
+    for k in sorted(set(ks) if weighs_prior else set(ks) - {0}):
         cases = episodes(validation, k)[: max(64, BATCH_CELLS // len(log_prior))]
         if len(cases) < MIN_SHOPPERS:
             continue

@@ -46,7 +46,9 @@ def make_candidate(
     raw = Candidate(learner, kind, {**common, **_raw_only().arrays(), **arrays})
     calibration = NEUTRAL
     if kind != "popularity":
-        calibration = fit_calibration(raw.scorer(), dataset.validation, dataset.log_prior, ks)
+        calibration = fit_calibration(
+            raw.scorer(), dataset.validation, dataset.log_prior, ks, weighs_prior=kind == "mixture"
+        )
     return Candidate(learner, kind, {**common, **calibration.arrays(), **arrays}, report or {})
 
 

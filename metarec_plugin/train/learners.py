@@ -20,6 +20,7 @@ from metarec_plugin.train.fitted import Fitted, Progress, silent
 from metarec_plugin.train.losses import form_of
 from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_vectors
 from metarec_plugin.train.maml_nn import MamlNN, MamlNNConfig
+from metarec_plugin.train.mixture import MixtureConfig, fit_mixture
 from metarec_plugin.train.network_head import NetworkConfig, NetworkLearner
 from metarec_plugin.train.options import Options, configured
 from metarec_plugin.train.reptile import Reptile, ReptileConfig
@@ -144,6 +145,26 @@ def _maml_nn(request: Request) -> Fitted:
     return _by_steps("maml_nn", "amortised", learner, config, request)
 
 
+def _mixture(request: Request) -> Fitted:
+    config = configured("mixture", MixtureConfig(), request.options)
+    share = 1 / max(1, len(config.learners))
+
+    def expert(name: str) -> Fitted:
+        place = (
+            (config.learners.index(name) + 1) / (len(config.learners) + 1) if name in config.learners else 0.0
+        )
+
+        def within(fraction: float, message: str) -> None:
+            request.progress(0.7 * (place + fraction / (len(config.learners) + 1)), f"{name}: {message}")
+
+        folder = request.checkpoint_dir and request.checkpoint_dir / name
+        budget = share * request.budget_seconds
+        own = replace(request, options={}, budget_seconds=budget, progress=within, checkpoint_dir=folder)
+        return LEARNERS[name](own)
+
+    return fit_mixture(request.dataset, expert, seed=request.seed, config=config, progress=request.progress)
+
+
 def _first_vectors(request: Request, dimensions: int) -> np.ndarray:
     request.progress(0.0, "first vectors")
     return first_vectors(request.dataset, dimensions, request.seed)
@@ -198,10 +219,12 @@ LEARNERS: Mapping[str, Callable[[Request], Fitted]] = {
     "maml": _maml,
     "reptile": _reptile,
     "maml_nn": _maml_nn,
+    "mixture": _mixture,
 }
 CONFIGS: Mapping[str, type] = {
     "closed_form": ClosedFormConfig,
     "maml": MamlConfig,
     "reptile": ReptileConfig,
     "maml_nn": MamlNNConfig,
+    "mixture": MixtureConfig,
 }

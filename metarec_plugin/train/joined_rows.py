@@ -1,0 +1,86 @@
+"""Several product-product maps on one set of columns a row, so that one look-up reads them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+ROW_ENTRIES = 8_000_000  # over all rows: 160 MB with four maps
+MIN_ROW = 64
+_CELLS = 8_000_000  # joined at once
+
+Rows = tuple[np.ndarray, np.ndarray]  # products and values, (N, n) each; entries of 0 say nothing
+
+
+def joined_width(n_products: int) -> int:
+    """Return how many columns of a joined row are kept."""
+    return min(n_products, max(MIN_ROW, ROW_ENTRIES // n_products))
+
+
+def rows_of(matrix: sp.csr_matrix, keep: np.ndarray, width: int) -> Rows:
+    """Return the largest |entry| * keep of each row off the diagonal, (N, n) each; short rows end in zeros."""
+    matrix = sp.csr_matrix(matrix)
+    n_products = matrix.shape[0]
+    lengths = np.diff(matrix.indptr)
+    row = np.repeat(np.arange(n_products), lengths)
+    strength = np.where(matrix.indices == row, 0, np.abs(matrix.data) * keep[matrix.indices])
+    order = np.lexsort((-strength, row))
+    place = np.arange(len(row)) - np.repeat(matrix.indptr[:-1], lengths)
+    kept = (place < width) & (strength[order] > 0)
+    products = np.zeros((n_products, width), dtype=np.int32)
+    values = np.zeros((n_products, width), dtype=np.float32)
+    products[row[kept], place[kept]] = matrix.indices[order][kept]
+    values[row[kept], place[kept]] = matrix.data[order][kept]
+    return products, values
+
+
+def deviations(values: np.ndarray, n_products: int) -> np.ndarray:
+    """Return the (N,) deviation over the catalogue of rows of which the (N, n) entries are kept."""
+    mean = values.sum(axis=1, dtype=np.float64) / n_products
+    square = (values.astype(np.float64) ** 2).sum(axis=1) / n_products
+    return np.sqrt(np.maximum(square - mean**2, 0)).astype(np.float32)
+
+
+def joined(maps: Sequence[Rows], keep: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return products (N, n) int32, values (N, M, n) float32 and deviations (N, M) of M maps.
+
+    Of each row the columns are kept that matter most to one of the maps: the largest entry in deviations of its
+    row, times keep (N,). A column that a map does not have is 0 there.
+    """
+    n_products, m = len(keep), len(maps)
+    spread = np.stack([deviations(values, n_products) for _, values in maps], axis=1)  # (N, M)
+    products = np.zeros((n_products, width), dtype=np.int32)
+    values = np.zeros((n_products, m, width), dtype=np.float32)
+    entries = sum(columns.shape[1] for columns, _ in maps)
+    size = max(1, _CELLS // entries)
+    for start in range(0, n_products, size):
+        part = slice(start, min(start + size, n_products))
+        products[part], values[part] = _joined(
+            [(c[part], v[part]) for c, v in maps], spread[part], keep, width
+        )
+    return products, values, spread
+
+
+def _joined(maps: Sequence[Rows], spread: np.ndarray, keep: np.ndarray, width: int) -> Rows:
+    b, n_products = len(spread), len(keep)
+    columns = np.concatenate([c for c, _ in maps], axis=1)  # (b, all)
+    entries = np.concatenate([v for _, v in maps], axis=1)
+    source = np.concatenate([np.full(c.shape[1], place) for place, (c, _) in enumerate(maps)])
+    cells = (np.arange(b)[:, None] * n_products + columns).ravel()
+    said = np.flatnonzero(entries.ravel())
+    cells, back = np.unique(cells[said], return_inverse=True)  # ascending: by row, then by column
+    table = np.zeros((len(cells), len(maps)), dtype=np.float32)
+    table[back, np.broadcast_to(source, columns.shape).ravel()[said]] = entries.ravel()[said]
+    row, column = np.divmod(cells, n_products)
+    weight = (np.abs(table) / np.maximum(spread[row], 1e-12)).max(axis=1) * keep[column]
+    order = np.lexsort((-weight, row))
+    lengths = np.bincount(row, minlength=b)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    kept = place < width
+    products = np.zeros((b, width), dtype=np.int32)
+    values = np.zeros((b, len(maps), width), dtype=np.float32)
+    products[row[kept], place[kept]] = column[order][kept]
+    values[row[kept], :, place[kept]] = table[order][kept]
+    return products, values
