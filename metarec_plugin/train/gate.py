@@ -28,10 +28,10 @@ class GateConfig:
     """
 
     candidates: int = 120
-    rivals: int = 150
-    batch: int = 128
-    steps: int = 300
-    rate: float = 0.05
+    rivals: int = 100
+    batch: int = 64
+    steps: int = 200
+    rate: float = 0.08
     sharpness: float = 0.03
     trust: float = 4.0
     shoppers: int = 1_000
