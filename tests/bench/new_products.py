@@ -1,6 +1,6 @@
 """The new-product track: 20 % of the products are taken out of training and must be found by what they are.
 
-usage: python -m tests.bench.new_products [--data FOLDER] [--only ml-1m,demo] [--ablation] [--json OUT]
+usage: python -m tests.bench.new_products [--data FOLDER] [--only ml-1m,demo] [--seed N] [--ablation] [--json OUT]
 FOLDER holds ml-1m and online-retail, each with events.parquet and products.parquet; the demo store's products come
 with its source package.
 """
@@ -45,16 +45,16 @@ BUYERS_SEED = 1
 Results = dict[int, NewcomerResult]
 
 
-def load(name: str, data: Path | None) -> tuple[Dataset, FeatureTable] | None:
+def load(name: str, data: Path | None, seed: int = SEED) -> tuple[Dataset, FeatureTable] | None:
     """The events as the other benchmarks read them, and the products with what is known of each."""
     if name == "demo":
         events = demo_events(ROOT / "var" / "bench" / "demo.parquet")
-        return dataset_from_file(events), _demo_products(events)
+        return dataset_from_file(events, seed=seed), _demo_products(events)
     if data is None or not (data / name / "products.parquet").exists():
         return None
     options: dict[str, Any] = {"min_value": 4} if name == "ml-1m" else {"kinds": ("purchase",)}
     products = pl.read_parquet(data / name / "products.parquet").drop("is_non_product", strict=False)
-    return dataset_from_file(data / name / "events.parquet", **options), table_from_file(products)
+    return dataset_from_file(data / name / "events.parquet", seed=seed, **options), table_from_file(products)
 
 
 def _demo_products(events: Path) -> FeatureTable:
@@ -73,9 +73,9 @@ def _demo_products(events: Path) -> FeatureTable:
     return table_from_file(products.join(prices, on="product_id", how="left"))
 
 
-def catalogue_scorer(dataset: Dataset) -> Scorer:
+def catalogue_scorer(dataset: Dataset, seed: int = SEED) -> Scorer:
     """The learner whose scores newcomers are scored from."""
-    fitted = fit("closed_form", dataset, seed=SEED, device="cpu")
+    fitted = fit("closed_form", dataset, seed=seed, device="cpu")
     return make_candidate(dataset, fitted.learner, fitted.kind, fitted.arrays).scorer()
 
 
@@ -141,30 +141,30 @@ def measure(ranker: Ranker, held: HeldOut, ks: Sequence[int] = HEADLINE_KS) -> R
     return {k: measure_newcomers(ranker, held, held.whole.test, k) for k in ks}
 
 
-def run(name: str, data: Path | None, ablation: bool) -> dict[str, Any] | None:
-    loaded = load(name, data)
+def run(name: str, data: Path | None, ablation: bool, seed: int = SEED) -> dict[str, Any] | None:
+    loaded = load(name, data, seed)
     if loaded is None:
         return None
     dataset, table = loaded
-    held = hold_out(dataset, np.random.default_rng(SEED))
-    scorer = catalogue_scorer(held.warm)
+    held = hold_out(dataset, np.random.default_rng(seed))
+    scorer = catalogue_scorer(held.warm, seed)
     started = time.perf_counter()
-    content = fit_content(held.warm, table, SEED)
+    content = fit_content(held.warm, table, seed)
     gate = content.gate(scorer)
     seconds = time.perf_counter() - started
     weights = np.array(gate.weights)
     space = fit_tokens(table, held.warm.product_keys)
     order = np.concatenate([held.warm_products, held.new_products])
     cells = feature_matrix(table, space, dataset.product_keys[order]).cells
-    vectors = first_vectors(held.warm, 64, SEED)
+    vectors = first_vectors(held.warm, 64, seed)
     n_warm, n_new = len(held.warm_products), len(held.new_products)
     baselines = {
         each.name: (each, each.settings)
-        for each in content_baselines(cells, held, np.random.default_rng(SEED), vectors)
+        for each in content_baselines(cells, held, np.random.default_rng(seed), vectors)
     }
     rows: dict[str, Any] = {}
     measured: dict[str, Results] = {
-        "chance": measure(constant(np.random.default_rng(SEED).random(n_warm + n_new)), held),
+        "chance": measure(constant(np.random.default_rng(seed).random(n_warm + n_new)), held),
         "newest": measure(constant(np.concatenate([held.warm.log_prior, np.arange(n_new)])), held),
     }
     for baseline, (ranker, _) in baselines.items():
@@ -179,7 +179,7 @@ def run(name: str, data: Path | None, ablation: bool) -> dict[str, Any] | None:
         warmed = measure(newcomer_ranker(scorer, content, weights, held, table, n), held)
         rows[f"transfer, {n} buyers"] = figures(warmed, {"transfer": ours})
     found = {
-        "products": n_warm, "new_products": n_new, "shoppers": len(held.whole.test), "seed": SEED,
+        "products": n_warm, "new_products": n_new, "shoppers": len(held.whole.test), "seed": seed,
         "content": dict(content.report), "gate": gate.as_json(), "seconds": seconds, "rows": rows,
     }  # fmt: skip
     if ablation:
@@ -207,17 +207,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="without it only the demo store is measured")
     parser.add_argument("--only", default="ml-1m,online-retail,demo")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the split and of what is held out")
     parser.add_argument("--ablation", action="store_true", help="measure without each feature, too")
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "new_products.json")
     options = parser.parse_args()
     options.json.parent.mkdir(parents=True, exist_ok=True)
     whole = json.loads(options.json.read_text()) if options.json.exists() else {}
     for name in options.only.split(","):
-        found = run(name, options.data, options.ablation)
+        found = run(name, options.data, options.ablation, options.seed)
         if found is None:
             print(f"{name} is left out: its files are not there (its last figures stay).")
             continue
-        whole[name] = found
+        whole[name if options.seed == SEED else f"{name}, seed {options.seed}"] = found
         options.json.write_text(json.dumps(whole, indent=1), encoding="utf-8")
         for row, values in found["rows"].items():
             new, loss = values["among_new"], values["warm_loss"]
