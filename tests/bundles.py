@@ -11,7 +11,9 @@ from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.publish.bundle import Bundle
 from metarec_plugin.publish.layout import LAYOUTS
 
-KINDS = ("popularity", "linear", "gradient", "amortised")
+KINDS = ("popularity", "linear", "gradient", "amortised", "mixture")
+LEARNERS = {"maml": "gradient", "maml_nn": "amortised"}  # of a mixture, and the kind that each is of alone
+DAYS = (19_000.0, 19_010.0, 19_020.5, 19_030.0, 19_040.0)  # of a mixture's trends
 
 
 def manifest(kind: str = "linear", **changes: Any) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def manifest(kind: str = "linear", **changes: Any) -> dict[str, Any]:
             "linear": "closed_form",
             "gradient": "maml",
             "amortised": "maml_nn",
+            "mixture": "mixture",
         }[kind],
         "kind": kind,
         "feature_schema": [],
@@ -72,6 +75,34 @@ def arrays(
         for name, (_, shape) in LAYOUTS[kind].items():
             if name not in made:
                 made[name] = (0.4 * rng.normal(size=[sizes[letter] for letter in shape])).astype("f4")
+    return made | mixed_parts(keys, seed) if kind == "mixture" else made
+
+
+def mixed_parts(
+    keys: Sequence[str], seed: int = 0, *, trends: bool = True, learners: Sequence[str] = tuple(LEARNERS)
+) -> dict[str, np.ndarray]:
+    """The arrays that only a mixture has: four maps at three decays, two trends, learners of 8 dimensions."""
+    rng = np.random.default_rng((seed, 1))
+    n, maps = len(keys), 4
+    width = min(n, 20)
+    decays = np.array([1.0, 0.8, 0.5], dtype="f4")
+    made = {
+        "maps.products": np.stack([rng.permutation(n)[:width] for _ in range(n)]).astype("i4"),
+        "maps.values": rng.normal(size=(n, maps, width)).astype("f4"),
+        "maps.deviations": rng.uniform(0.5, 2.0, size=(n, maps)).astype("f4"),
+        "maps.decays": decays,
+        "gate.centre": np.array(-4.0, dtype="f4"),
+        "gate.spread": np.array(0.7, dtype="f4"),
+    }
+    if trends:
+        made["trend.days"] = np.array(DAYS, dtype="f4")
+        made["trend.scores"] = rng.normal(size=(len(DAYS), 2, n)).astype("f4")
+    for learner in learners:
+        own = arrays(LEARNERS[learner], seed=seed, keys=keys)
+        alone = LAYOUTS[LEARNERS[learner]].keys() - LAYOUTS["popularity"].keys()
+        made |= {f"{learner}.{name}": own[name] for name in sorted(alone)}
+    weights = 1 + 2 * trends + maps * len(decays) + len(learners)
+    made["gate.weights"] = (0.5 * rng.normal(size=(4, weights))).astype("f4")
     return made
 
 

@@ -26,9 +26,11 @@ def trend_arrays(dataset: Dataset, half_lives: tuple[float, ...] = HALF_LIVES) -
     first, last = np.nanmin(train.at) / DAY, np.nanmax(train.at) / DAY
     count = int(min(MOST_SNAPSHOTS, MOST_CELLS // (len(half_lives) * dataset.n_products), last - first + 1))
     count = max(1, count)
-    # The last snapshot lies just after the last event, so that it has seen them all.
-    days = np.linspace(last, first, count)[::-1] + 1 / 86_400 * 60
+    # Days as they are kept, in steps of minutes; the last lies just after the last event, so that it has seen all.
+    days = np.nextafter(np.linspace(last, first, count)[::-1].astype(np.float32), np.float32(np.inf))
     nobody = np.empty((count, 0), dtype=np.int32)
-    moments = Episodes(0, np.arange(count), nobody, np.full((count, QUERY), -1), days * DAY)
+    moments = Episodes(
+        0, np.arange(count), nobody, np.full((count, QUERY), -1), days.astype(np.float64) * DAY
+    )
     scores = [z(DecayedPopularity(dataset, half_life)(moments)) for half_life in half_lives]
-    return {"trend.days": days.astype(np.float32), "trend.scores": np.stack(scores, axis=1)}
+    return {"trend.days": days, "trend.scores": np.stack(scores, axis=1)}

@@ -13,52 +13,11 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.evaluate.episodes import Episodes
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
 from tests import bundles
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
-
-
-def plain_scores(kind: str, arrays: dict[str, np.ndarray], support: list[int]) -> np.ndarray:
-    """The definition, product by product in double precision, sharing nothing with the code under test."""
-    a = {name: array.astype("f8") for name, array in arrays.items() if array.dtype.kind == "f"}
-    if not support or kind == "popularity":
-        return a["log_prior"]
-    n = len(a["log_prior"])
-    if kind == "linear":
-        raw = a["offset"].copy()
-        for product in support:
-            for column, value in zip(arrays["row_products"][product], a["row_values"][product]):
-                raw[column] += value / len(support) ** float(a["power"])
-    else:
-        state = a["start"] if kind == "gradient" else plain_network(a, support)
-        target = np.zeros(n)
-        target[support] = 1 / len(support)
-        for step_size, growth in zip(a["step_sizes"], a["growth"]):
-            gradient = a["vectors"].T @ (softmax(a["vectors"] @ state + a["bias"]) - target)
-            state = state - step_size * len(support) ** growth * gradient
-        raw = a["vectors"] @ state + a["bias"]
-    at = np.log1p(len(support))
-    scale = np.interp(at, np.log1p(a["calibration_k"]), a["calibration_scale"])
-    weight = np.interp(at, np.log1p(a["calibration_k"]), a["calibration_prior"])
-    return np.log(softmax(scale * (raw - raw.mean()) / raw.std() + weight * a["log_prior"]))
-
-
-def plain_network(a: dict[str, np.ndarray], support: list[int]) -> np.ndarray:
-    """The start of the amortised kind: each product by turns, the newest last."""
-    logits = []
-    for place, product in enumerate(support):
-        age = len(support) - 1 - place
-        logits.append(a["inputs"][product] @ a["attention"] + a["recency"][min(age, len(a["recency"]) - 1)])
-    pooled = sum(w * a["inputs"][p] for w, p in zip(softmax(np.array(logits)), support))
-    log_size = np.log(len(support))
-    hidden = a["hidden"].T @ pooled + log_size * a["hidden_size"] + a["hidden_bias"]
-    gain = np.exp(a["gain"][0] + a["gain"][1] * log_size)
-    return gain * a["skip"].T @ pooled + a["output"].T @ hidden.clip(0) + a["output_bias"]
+from tests.adapt.plain import plain_scores, softmax
 
 
 @pytest.mark.parametrize("kind", bundles.KINDS)
@@ -84,7 +43,7 @@ def test_the_inner_loop_is_the_same_over_several_blocks(monkeypatch, bias):
     )
 
 
-@pytest.mark.parametrize("kind", ["linear", "gradient"])
+@pytest.mark.parametrize("kind", ["linear", "gradient", "mixture"])
 def test_scores_are_log_probabilities(kind):
     scores = bundles.model(kind).scores(np.array([3, 4]))
     assert np.exp(scores.astype("f8")).sum() == pytest.approx(1, abs=1e-5)
@@ -118,6 +77,8 @@ def test_stage_tells_adapted_lists_from_popular_ones():
     assert bundles.model("linear").stage(some) == "adapted"
     assert bundles.model("linear").stage(none) == "popular"
     assert bundles.model("popularity").stage(some) == "popular"
+    assert bundles.model("mixture").stage(some) == "adapted"
+    assert bundles.model("mixture").stage(none) == "popular"
 
 
 @settings(deadline=None)
@@ -156,7 +117,8 @@ def test_index_keeps_known_keys_in_order_and_drops_the_rest():
 
 
 @pytest.mark.parametrize(
-    "name, kind", [("vectors", "gradient"), ("bias", "gradient"), ("row_values", "linear")]
+    "name, kind",
+    [("vectors", "gradient"), ("bias", "gradient"), ("row_values", "linear"), ("maps.values", "mixture")],
 )
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_are_refused(name, kind, number):
@@ -176,14 +138,16 @@ def test_a_prior_or_calibration_that_is_not_finite_is_refused_at_once(name):
 
 
 def test_the_scorer_of_the_gate_gives_what_a_request_gets():
-    class Two:
-        support = np.array([[1, 2], [3, 4]], dtype=np.int32)
+    support = np.array([[1, 2], [3, 4]], dtype=np.int32)
+    days = np.array([bundles.DAYS[1], bundles.DAYS[3]]) * 86_400.0
+    two = Episodes(2, np.arange(2), support, np.full((2, 20), -1, dtype=np.int32), days)
+    for kind in bundles.KINDS:
+        model = bundles.model(kind)
+        requests = [model.scores(row, now) for row, now in zip(support, days)]
+        np.testing.assert_array_equal(model.scorer()(two), requests)
 
-    model = bundles.model("gradient")
-    np.testing.assert_array_equal(model.scorer()(Two()), [model.scores(row) for row in Two.support])
 
-
-@pytest.mark.parametrize("kind", bundles.KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in bundles.KINDS if kind != "mixture"])
 def test_adapting_and_ranking_10_000_products_takes_under_a_millisecond(kind):
     model = _large_model(kind)
     rng = np.random.default_rng(0)

@@ -220,6 +220,6 @@ def test_a_version_that_is_no_uuid_reaches_no_file(tmp_path, version):
 def test_a_bundle_has_no_place_for_a_shopper(tmp_path):
     """Arrays outside the layout and keys outside the manifest are refused above; these are all that there are."""
     axes = {letter for layout in LAYOUTS.values() for _, shape in layout.values() for letter in shape}
-    assert axes == {"N", "n", "K", "d", "T", "e", "h", "R", "G", "C", "O", "P", "L"}
+    assert axes == {"N", "n", "K", "d", "T", "e", "h", "R", "G", "C", "O", "P", "L", "M", "D", "I", "W"}
     names = {name for layout in LAYOUTS.values() for name, (dtype, _) in layout.items() if dtype == "S"}
     assert names == {"product_keys"}
