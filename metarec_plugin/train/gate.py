@@ -46,7 +46,7 @@ class Cases:
     inputs: Tensor  # (B, 4): what the gate sees
     listed: Tensor  # (B, C) bool: False where filled up
     relevant: Tensor  # (B, C) bool: in the query
-    asked: Tensor  # (B,) how many products the query holds, those outside the candidates too
+    asked: Tensor  # (B,) how many products the query holds, those out of reach too
 
     def __getitem__(self, rows: Tensor) -> Cases:
         parts = (self.columns, self.inputs, self.listed, self.relevant, self.asked)
@@ -142,7 +142,11 @@ def hard_ndcg(cases: Cases, weights: Tensor) -> Tensor:
 
 
 def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig) -> Cases:
-    """Keep the best of each expert and the query, less the support."""
+    """Keep the best of each expert, less the support.
+
+    A product of the query that no expert lists is out of reach. Taken in, it would stand among the few with low
+    scores, and a gate that ranks upside down would find it.
+    """
     b, _, n_products = columns.shape
     query, excluded = torch.from_numpy(part.query).long(), torch.from_numpy(part.excluded).long()
     chosen = torch.zeros(b, n_products, dtype=torch.bool)
@@ -151,7 +155,6 @@ def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig) ->
     relevant = torch.zeros(b, n_products + 1, dtype=torch.bool)
     relevant.scatter_(1, torch.where(query >= 0, query, n_products), True)
     relevant = relevant[:, :n_products]
-    chosen |= relevant
     chosen.scatter_(1, excluded, False)
     width = int(chosen.sum(dim=1).max())
     places = chosen.to(torch.uint8).topk(width, dim=1).indices  # (B, C)
