@@ -115,8 +115,7 @@ def soft_ndcg(cases: Cases, weights: Tensor, config: GateConfig) -> Tensor:
     scores = cases.scores(weights)
     with torch.no_grad():
         rivals = scores.topk(min(config.rivals, scores.shape[1]), dim=1)
-        best = rivals.values[:, : 5 * QUERY]
-        temperature = config.sharpness * best.masked_fill(best.isinf(), torch.nan).nan_to_num(0).std(dim=1)
+        temperature = config.sharpness * _deviation(rivals.values[:, : 5 * QUERY])
     against = scores.gather(1, rivals.indices)  # (B, R)
     found = cases.relevant.to(torch.float32).topk(min(QUERY, scores.shape[1]), dim=1)
     own = scores.gather(1, found.indices)  # (B, 20)
@@ -127,6 +126,15 @@ def soft_ndcg(cases: Cases, weights: Tensor, config: GateConfig) -> Tensor:
     rank = 0.5 + torch.sigmoid(apart).sum(dim=2)  # a product is its own rival, at one half
     gain = torch.sigmoid((QUERY + 0.5 - rank) / 2) / torch.log2(1 + rank)
     return (gain * real).sum(dim=1) / _IDEAL[cases.asked.clamp(1, QUERY) - 1]
+
+
+def _deviation(scores: Tensor) -> Tensor:
+    """Return the (B,) deviation of those of the (B, n) scores that are finite: of products, not what fills up."""
+    listed = scores.isfinite()
+    count = listed.sum(dim=1, keepdim=True)
+    mean = scores.masked_fill(~listed, 0).sum(dim=1, keepdim=True) / count.clamp(min=1)
+    square = (scores - mean).masked_fill(~listed, 0).square().sum(dim=1)
+    return (square / (count[:, 0] - 1).clamp(min=1)).sqrt()
 
 
 def mean_ndcg(cases: Sequence[Cases], weights: Tensor) -> float:
@@ -154,8 +162,8 @@ def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig) ->
     chosen.scatter_(1, best.flatten(1), True)
     relevant = torch.zeros(b, n_products + 1, dtype=torch.bool)
     relevant.scatter_(1, torch.where(query >= 0, query, n_products), True)
-    relevant = relevant[:, :n_products]
     chosen.scatter_(1, excluded, False)
+    relevant = relevant[:, :n_products] & chosen
     width = int(chosen.sum(dim=1).max())
     places = chosen.to(torch.uint8).topk(width, dim=1).indices  # (B, C)
     kept = columns.gather(2, places[:, None, :].expand(-1, columns.shape[1], -1)).transpose(1, 2)
