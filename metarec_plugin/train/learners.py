@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +31,9 @@ from metarec_plugin.train.trainer import Learner, Outcome, Trainer, TrainerConfi
 VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
 STEP_SIZE_BATCHES = 4
 HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
+MAPS = "closed_form"  # the mixture's expert that is not trained by steps
+GATE_SHARE = 0.2  # of a mixture's time budget: joining the maps and fitting the gate
+MIN_SHARE = 0.1  # of it, for each learner at least, however long the closed form took
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,18 +151,20 @@ def _maml_nn(request: Request) -> Fitted:
 
 def _mixture(request: Request) -> Fitted:
     config = configured("mixture", MixtureConfig(), request.options)
-    share = 1 / max(1, len(config.learners))
+    started, left = time.monotonic(), [MAPS, *config.learners]
+    parts = len(left)
 
     def expert(name: str) -> Fitted:
-        place = (
-            (config.learners.index(name) + 1) / (len(config.learners) + 1) if name in config.learners else 0.0
-        )
+        """Train the next expert; learners share what the others leave of the time budget, less the gate's part."""
+        place = parts - len(left)
+        left.remove(name)
+        remaining = (1 - GATE_SHARE) * request.budget_seconds - (time.monotonic() - started)
+        budget = max(MIN_SHARE * request.budget_seconds, remaining / max(1, len(left) + (name != MAPS)))
 
         def within(fraction: float, message: str) -> None:
-            request.progress(0.7 * (place + fraction / (len(config.learners) + 1)), f"{name}: {message}")
+            request.progress(0.75 * (place + fraction) / parts, f"{name}: {message}")
 
         folder = request.checkpoint_dir and request.checkpoint_dir / name
-        budget = share * request.budget_seconds
         own = replace(request, options={}, budget_seconds=budget, progress=within, checkpoint_dir=folder)
         return LEARNERS[name](own)
 
