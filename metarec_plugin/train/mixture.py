@@ -18,6 +18,7 @@ from metarec_plugin.evaluate.priors import DAY
 from metarec_plugin.evaluate.trends import trend_arrays
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train import expert_columns
+from metarec_plugin.train.device import one_thread
 from metarec_plugin.train.expert_columns import LEARNERS, Question
 from metarec_plugin.train.fitted import Fitted, Progress
 from metarec_plugin.train.gate import GateConfig, fit_gate, gate_cases
@@ -69,7 +70,8 @@ def fit_mixture(
     progress(0.85, "weighing the experts")
     arrays |= _scale_of_known(dataset)
     joining = time.monotonic() - started
-    weights, said = _gate(dataset, arrays, seed, GateConfig())
+    with one_thread():
+        weights, said = _gate(dataset, arrays, seed, GateConfig())
     arrays |= {"gate.weights": weights}
     report = {
         "config": asdict(config),
