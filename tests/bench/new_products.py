@@ -73,9 +73,9 @@ def _demo_products(events: Path) -> FeatureTable:
     return table_from_file(products.join(prices, on="product_id", how="left"))
 
 
-def catalogue_scorer(dataset: Dataset, seed: int = SEED) -> Scorer:
+def catalogue_scorer(dataset: Dataset, learner: str, seed: int = SEED) -> Scorer:
     """The learner whose scores newcomers are scored from."""
-    fitted = fit("closed_form", dataset, seed=seed, device="cpu")
+    fitted = fit(learner, dataset, seed=seed, device="cpu")
     return make_candidate(dataset, fitted.learner, fitted.kind, fitted.arrays).scorer()
 
 
@@ -141,13 +141,15 @@ def measure(ranker: Ranker, held: HeldOut, ks: Sequence[int] = HEADLINE_KS) -> R
     return {k: measure_newcomers(ranker, held, held.whole.test, k) for k in ks}
 
 
-def run(name: str, data: Path | None, ablation: bool, seed: int = SEED) -> dict[str, Any] | None:
+def run(
+    name: str, data: Path | None, ablation: bool, seed: int = SEED, learner: str = "mixture"
+) -> dict[str, Any] | None:
     loaded = load(name, data, seed)
     if loaded is None:
         return None
     dataset, table = loaded
     held = hold_out(dataset, np.random.default_rng(seed))
-    scorer = catalogue_scorer(held.warm, seed)
+    scorer = catalogue_scorer(held.warm, learner, seed)
     started = time.perf_counter()
     content = fit_content(held.warm, table, seed)
     gate = content.gate(scorer)
@@ -180,6 +182,7 @@ def run(name: str, data: Path | None, ablation: bool, seed: int = SEED) -> dict[
         rows[f"transfer, {n} buyers"] = figures(warmed, {"transfer": ours})
     found = {
         "products": n_warm, "new_products": n_new, "shoppers": len(held.whole.test), "seed": seed,
+        "learner": learner,
         "content": dict(content.report), "gate": gate.as_json(), "seconds": seconds, "rows": rows,
     }  # fmt: skip
     if ablation:
@@ -208,13 +211,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="without it only the demo store is measured")
     parser.add_argument("--only", default="ml-1m,online-retail,demo")
     parser.add_argument("--seed", type=int, default=SEED, help="of the split and of what is held out")
+    parser.add_argument("--learner", default="mixture", help="whose scores newcomers are scored from")
     parser.add_argument("--ablation", action="store_true", help="measure without each feature, too")
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "new_products.json")
     options = parser.parse_args()
     options.json.parent.mkdir(parents=True, exist_ok=True)
     whole = json.loads(options.json.read_text()) if options.json.exists() else {}
     for name in options.only.split(","):
-        found = run(name, options.data, options.ablation, options.seed)
+        found = run(name, options.data, options.ablation, options.seed, options.learner)
         if found is None:
             print(f"{name} is left out: its files are not there (its last figures stay).")
             continue
