@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -27,13 +27,24 @@ def artifacts(settings, tmp_path):
 
 @pytest.fixture
 def short_histories() -> None:
-    """80 shoppers with 3 products each: nobody has a fourth to be judged by, let alone a sixth."""
-    products = [make_product() for _ in range(6)]
-    rng, now = np.random.default_rng(0), timezone.now() - timedelta(days=1)
+    """80 shoppers with 3 of 6 products each."""
+    keys, rng = [str(make_product().pk) for _ in range(6)], np.random.default_rng(0)
+    record({f"user:{u}": [keys[p] for p in rng.choice(6, 3, replace=False)] for u in range(80)})
+
+
+@pytest.fixture
+def one_product_each() -> None:
+    """80 shoppers with one of 6 products, and one that nobody else has: too rare to learn anything from."""
+    keys = [str(make_product().pk) for _ in range(6)]
+    record({f"user:{u}": [keys[u % 6], str(make_product().pk)] for u in range(80)})
+
+
+def record(purchases: Mapping[str, Sequence[str]]) -> None:
+    at = timezone.now() - timedelta(days=1)
     Event.objects.bulk_create(
-        Event(event_id=f"{u}:{p}", subject=f"user:{u}", kind="purchase", product=str(products[p].pk), at=now)
-        for u in range(80)
-        for p in rng.choice(6, 3, replace=False)
+        Event(event_id=f"{subject}:{product}", subject=subject, kind="purchase", product=product, at=at)
+        for subject, products in purchases.items()
+        for product in products
     )
 
 
@@ -42,12 +53,15 @@ def execute(learners: Sequence[str] = ("closed_form",), **choices: object) -> Tr
     return runs.execute(run.pk, train.train_run, lambda fraction, message: None)
 
 
-def test_a_learner_that_cannot_train_is_reported_and_the_best_baseline_served(short_histories):
-    run = execute(["maml"])
+@pytest.mark.parametrize(
+    "learner, why", [("maml", "the longest history has 1"), ("mixture", "Collect more events")]
+)
+def test_a_learner_that_cannot_train_is_reported_and_the_best_baseline_served(one_product_each, learner, why):
+    run = execute([learner])
     assert run.state == TrainingRun.State.DONE
-    assert "No training shopper has 6" in run.report["not_run"]["maml"]
+    assert why in run.report["not_run"][learner]
     assert ModelVersion.objects.get(is_current=True).state == ModelVersion.State.BASELINE
-    assert "No training shopper has 6" in summary(run.report)
+    assert why in summary(run.report)
 
 
 def test_the_other_learners_of_the_run_are_trained(short_histories, monkeypatch):
@@ -86,13 +100,13 @@ def test_another_error_of_a_learner_still_fails_the_run(short_histories, monkeyp
 )
 def test_what_cannot_be_had_is_said_before_any_work(choices, said, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(train, "dataset_from_log", lambda seed: pytest.fail("the log was read"))
+    monkeypatch.setattr(train, "read_run", lambda seed: pytest.fail("the log was read"))
     with pytest.raises(ConfigurationError, match=said):
         execute(**choices)
 
 
 def test_the_command_says_it_in_words_and_takes_names_with_spaces(short_histories, capsys):
-    with pytest.raises(CommandError, match="closed_form, maml, reptile, maml_nn; found 'foo'"):
+    with pytest.raises(CommandError, match="closed_form, maml, reptile, maml_nn, mixture; found 'foo'"):
         call_command("metarec_train", "--learners", "closed_form, foo")
     call_command("metarec_train", "--learners", "closed_form, maml")
     assert "Served from now on" in capsys.readouterr().out
