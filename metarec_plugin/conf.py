@@ -62,7 +62,7 @@ class Config:
     beacon_max_bytes: int = 60_000
     beacon_max_events: int = 100
     # training
-    learners: tuple[str, ...] = ("closed_form", "maml")
+    learners: tuple[str, ...] = ("mixture",)  # its experts are trained inside it
     learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     device: str = "auto"
     processes: int = 1  # that share each batch of training
