@@ -63,7 +63,8 @@ def _fitting(learner: str, field: Field[Any], default: Any, value: Any) -> Any:
     elif isinstance(default, tuple):
         if isinstance(value, list | tuple) and value:
             return tuple(_fitting(learner, field, default[0], each) for each in value)
-        expected = "a list of numbers"
+        names = isinstance(default[0], str)
+        expected = f"a list of {', '.join(field.metadata['choices']) if names else 'numbers'}"
     else:
         whole = isinstance(default, int)
         least, most = field.metadata.get("least", 1 if whole else 0), field.metadata.get("most", math.inf)

@@ -10,6 +10,7 @@ from metarec_plugin.train.closed_form import ClosedFormConfig
 from metarec_plugin.train.learners import CONFIGS, check_options
 from metarec_plugin.train.maml import MamlConfig
 from metarec_plugin.train.maml_nn import MamlNNConfig
+from metarec_plugin.train.mixture import MixtureConfig
 from metarec_plugin.train.options import configured, parse_options
 
 
@@ -57,6 +58,15 @@ def test_bounds_of_a_field_go_before_those_of_its_type():
     assert configured("maml_nn", MamlNNConfig(), {"steps": 0}).steps == 0
     with pytest.raises(ConfigurationError, match=r"a number from 0 to 0\.9; found 1"):
         configured("maml_nn", MamlNNConfig(), {"drop_support": 1})
+
+
+def test_the_experts_of_a_mixture_are_named_from_a_list():
+    assert configured("mixture", MixtureConfig(), {"learners": ["maml_nn"]}).learners == ("maml_nn",)
+    for wrong in ([], ["reptile"], "maml"):
+        with pytest.raises(
+            ConfigurationError, match="learners of the learner mixture is .*maml, maml_nn; found"
+        ):
+            configured("mixture", MixtureConfig(), {"learners": wrong})
 
 
 def test_every_default_is_a_value_that_its_own_config_takes():

@@ -34,7 +34,9 @@ class Command(BaseCommand):
     help = "Meta-train on the event log, measure against the baselines, and promote what passes the gate."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--learners", help="comma-separated; default METAREC['LEARNERS']")
+        parser.add_argument(
+            "--learners", help="comma-separated, such as mixture,closed_form; default METAREC['LEARNERS']"
+        )
         parser.add_argument("--seed", type=int, help="default METAREC['SEED']")
         parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default METAREC['DEVICE']")
         parser.add_argument(
