@@ -257,7 +257,7 @@ def test_progress_rises_to_one():
 
 
 def test_an_unknown_learner_is_refused_before_any_work():
-    with pytest.raises(InvalidData, match="there are closed_form"):
+    with pytest.raises(InvalidData, match="there are mixture"):
         evaluate_dataset(planted(), ("popularity", "oracle"))
 
 

@@ -166,6 +166,10 @@ def test_the_checkpoints_of_a_run_go_when_it_is_done_and_stay_when_it_fails(sett
     assert not runs.checkpoints_of(run.pk).exists()
 
 
+def test_where_nothing_is_said_of_learners_a_run_fits_the_mixture():
+    assert runs.create_run().learners == ["mixture"]
+
+
 def test_names_of_learners_are_stripped_and_named_once():
     assert runs.create_run(learners=("closed_form", " maml", "maml ", "")).learners == ["closed_form", "maml"]
 

@@ -64,7 +64,7 @@ def test_the_experts_of_a_mixture_are_named_from_a_list():
     assert configured("mixture", MixtureConfig(), {"learners": ["maml_nn"]}).learners == ("maml_nn",)
     for wrong in ([], ["reptile"], "maml"):
         with pytest.raises(
-            ConfigurationError, match="learners of the learner mixture is .*maml, maml_nn; found"
+            ConfigurationError, match=r"learners of the learner mixture is .*maml, maml_nn; found"
         ):
             configured("mixture", MixtureConfig(), {"learners": wrong})
 
