@@ -24,10 +24,13 @@ class PlacementConfig:
     lift: 0 ranks the most probable products first, 1 the most specific to this shopper; None takes the
     value chosen on validation shoppers when the bundle was made.
     history: whether the shopper's own last events are part of the support (else the context products only).
+    repeats: whether what the shopper bought before competes (True), is left out as long as it is in the support
+    (False), or competes where the bundle learned that it is bought again (None); "only" lists nothing else.
     """
 
     lift: float | None = None
     history: bool = True
+    repeats: bool | str | None = False
 
 
 DEFAULT_PLACEMENTS: Mapping[str, PlacementConfig] = {
@@ -36,6 +39,7 @@ DEFAULT_PLACEMENTS: Mapping[str, PlacementConfig] = {
     # One product says little of a shopper, but much of its like: without a lift everything is similar to bananas.
     "product": PlacementConfig(lift=0.75, history=False),
     "basket": PlacementConfig(lift=0.65, history=False),
+    "again": PlacementConfig(repeats="only"),
 }
 
 
@@ -45,6 +49,8 @@ class Config:
 
     storefront: str = ""
     target_kinds: tuple[str, ...] = ("purchase",)
+    # kind -> highest value that is a dislike; None: whatever the value
+    dislikes: Mapping[str, float | None] = field(default_factory=lambda: {"dislike": None})
     consent: str | Callable[[HttpRequest], str] = "session"
     artifacts: Path = Path("var/metarec")
     strict: bool = False  # let bugs in serving raise instead of falling back; for tests
@@ -55,6 +61,7 @@ class Config:
     reload_seconds: float = 2.0  # how often a process looks whether another version was promoted
     new_products: int = 300  # newest products among which those that the model does not know compete; 0: none
     lift_loss: float = 0.10  # share of validation NDCG@20 that the home lift may cost
+    dislike_push: float = 0.0  # how far what is like a disliked product is pushed down
     # collecting
     cookie_name: str = "metarec"
     cookie_age: int = 60 * 60 * 24 * 180
@@ -106,6 +113,7 @@ def has_urlconf() -> bool:
     return bool(getattr(settings, "ROOT_URLCONF", None))
 
 
+ONLY = "only"  # of a placement's `repeats`
 CONSENT_LEVELS = ("none", "session", "full")
 DEVICES = ("auto", "cpu", "cuda")
 LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
@@ -152,6 +160,13 @@ def _are_options(value: Any) -> bool:
     )
 
 
+def _are_dislikes(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(kind, str) and _KIND.fullmatch(kind) and (most is None or _number(-math.inf)[1](most))
+        for kind, most in value.items()
+    )
+
+
 def _is_folder(value: Any) -> bool:
     return isinstance(value, str | Path) and bool(str(value))
 
@@ -159,6 +174,7 @@ def _is_folder(value: Any) -> bool:
 RULES: Mapping[str, Rule] = {
     "storefront": ("the dotted path of a class", lambda value: isinstance(value, str)),
     "target_kinds": _names('kinds of events, such as ["purchase"]', _KIND.fullmatch),
+    "dislikes": ("a dict of kind to None or the highest value that is a dislike", _are_dislikes),
     "consent": (f"one of {', '.join(CONSENT_LEVELS)}, a function or its dotted path", _is_consent),
     "artifacts": ("the path of a folder", _is_folder),
     "strict": ("True or False", lambda value: isinstance(value, bool)),
@@ -168,6 +184,7 @@ RULES: Mapping[str, Rule] = {
     "reload_seconds": _number(0),
     "new_products": _number(0, 10_000, whole=True),
     "lift_loss": _number(0, 1),
+    "dislike_push": _number(0, 10),
     "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
     "cookie_age": _number(1, INT32, whole=True),
     "sync_days": _number(1, 100_000, whole=True),
@@ -186,6 +203,10 @@ RULES: Mapping[str, Rule] = {
 PLACEMENT_RULES: Mapping[str, Rule] = {
     "lift": ("None or a number from 0 to 1", lambda value: value is None or _number(0, 1)[1](value)),
     "history": ("True or False", lambda value: isinstance(value, bool)),
+    "repeats": (
+        "True, False, None or 'only'",
+        lambda value: value is None or isinstance(value, bool) or value == ONLY,
+    ),
 }
 
 

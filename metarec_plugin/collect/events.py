@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.impressions import read_slate
-from metarec_plugin.collect.subjects import NOT_SUPPORT, subject_key
-from metarec_plugin.collect.visitor import visitor_of
+from metarec_plugin.collect.opinions import not_support, opinion
+from metarec_plugin.collect.subjects import subject_key
+from metarec_plugin.collect.visitor import Visitor, visitor_of
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
 from metarec_plugin.signals import event_recorded
@@ -44,13 +45,15 @@ def record_event(
     slate: str | None = None,
     position: int | None = None,
     event_id: str | None = None,
+    reverses: str | None = None,
 ) -> bool:
     """Record that a subject did something. Returns whether something new was kept.
 
     `product` is an instance or a key. A second event of the same `event_id` changes nothing. For a request
     consent decides: "full" stores the event, "session" keeps the product in the shopper's cookie, "none"
     keeps nothing; a subject string is stored, the caller having decided. `slate` is a slate's id as
-    `recommend()` gave it.
+    `recommend()` gave it. `reverses` is the event_id of an event of the same subject that this one takes back,
+    such as a dislike; the event itself is of kind "return" then.
     Raises InvalidEvent if a value is out of bounds, InvalidSignature if the slate was made up.
     """
     if isinstance(request_or_subject, str):
@@ -69,6 +72,7 @@ def record_event(
         slate=None if slate is None else read_slate(slate),
         position=position,
         event_id=event_id,
+        reverses=reverses,
     )
     if isinstance(request_or_subject, HttpRequest):
         return keep(request_or_subject, level, [event])[0]
@@ -81,15 +85,27 @@ def keep(request: HttpRequest, level: str, events: Sequence[Event]) -> list[bool
         return [False] * len(events)
     if level == "session":
         visitor = visitor_of(request)
-        kept = [bool(event.product) and event.kind not in NOT_SUPPORT for event in events]
-        for event, wanted in zip(events, kept):
-            if wanted:
-                visitor.add_product(event.product)
-        return kept
+        return [_keep_in_cookie(visitor, event) for event in events]
     if events[0].subject.startswith("visitor:"):
         visitor_of(request).keep()
     new = store(events)
     return [event.event_id in new for event in events]
+
+
+def _keep_in_cookie(visitor: Visitor, event: Event) -> bool:
+    """The cookie holds no ids of events: whatever takes something of a product back takes its dislike back."""
+    if not event.product:
+        return False
+    disliked = opinion(event.kind, event.value)
+    if event.reverses or disliked is False:
+        visitor.forgive(event.product)
+    elif disliked:
+        visitor.dislike(event.product)
+        return True
+    if event.reverses or event.kind in not_support():
+        return bool(event.reverses)
+    visitor.add_product(event.product)
+    return True
 
 
 def store(events: Sequence[Event]) -> set[str]:
@@ -143,6 +159,7 @@ def build_event(
     position: int | None = None,
     event_id: str | None = None,
     source: str = Event.Source.LIVE,
+    reverses: str | None = None,
 ) -> Event:
     """Make an unsaved event of checked values. Raises InvalidEvent and names the value that is wrong."""
     now = timezone.now()
@@ -161,7 +178,8 @@ def build_event(
     )
     _expect(position is None or (_is_int(position, MAX_POSITION) and position >= 0), "position",
             "count from 0", position)  # fmt: skip
-    for name, text, limit in (("slate", slate, MAX_SLATE), ("event_id", event_id, MAX_ID)):
+    texts = (("slate", slate, MAX_SLATE), ("event_id", event_id, MAX_ID), ("reverses", reverses, MAX_ID))
+    for name, text, limit in texts:
         _expect(
             text is None or (isinstance(text, str) and 0 < len(text) <= limit and text.isprintable()),
             name, f"be 1 to {limit} printable characters", text,
@@ -179,6 +197,7 @@ def build_event(
         slate=slate or "",
         position=position,
         source=source,
+        reverses=reverses or "",
     )
 
 

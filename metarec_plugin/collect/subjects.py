@@ -9,7 +9,8 @@ from django.db import DatabaseError, router, transaction
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
-from metarec_plugin.collect.supports import NOT_SUPPORT, support_of
+from metarec_plugin.collect.opinions import not_support
+from metarec_plugin.collect.supports import support_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.models import Event, Impression, SubjectState
@@ -67,7 +68,7 @@ def support_keys(request_or_subject: HttpRequest | str, window: int) -> list[str
 
 
 def _from_log(subject: str, window: int) -> list[str]:
-    events = Event.objects.filter(subject=subject).exclude(product="").exclude(kind__in=NOT_SUPPORT)
+    events = Event.objects.filter(subject=subject).exclude(product="").exclude(kind__in=not_support())
     # The newest rows, read off the index, nearly always hold enough different products.
     enough = RECENT_PER_PRODUCT * window
     recent = list(events.order_by("-at", "-id").values_list("product", flat=True)[:enough])

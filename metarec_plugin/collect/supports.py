@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
+from metarec_plugin.collect.opinions import NOT_SUPPORT, not_support
 from metarec_plugin.models import Event
 
-# What somebody disliked or sent back says nothing about what they like.
-NOT_SUPPORT = ("dislike", "return")
+__all__ = ["NOT_SUPPORT", "support_of"]
 
 
 def support_of(subjects: Sequence[str], window: int) -> dict[str, list[str]]:
     """Each subject's last `window` distinct product keys, the oldest first; an empty list for who did nothing."""
     latest_first = (F("at").desc(), F("id").desc())
-    events = Event.objects.filter(subject__in=subjects).exclude(product="").exclude(kind__in=NOT_SUPPORT)
+    events = Event.objects.filter(subject__in=subjects).exclude(product="").exclude(kind__in=not_support())
     of_product = Window(RowNumber(), partition_by=[F("subject"), F("product")], order_by=latest_first)
     newest = events.order_by().annotate(place=of_product).filter(place=1)  # each product's last event
     of_subject = Window(RowNumber(), partition_by=[F("subject")], order_by=latest_first)

@@ -21,17 +21,20 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ATTRIBUTE = "_metarec_visitor"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEPARATOR = "\n"  # no key that can be printed contains it
+_DISLIKED = "\t"  # nor starts with it
+MOST_KEYS = 40  # forty keys of 64 letters fit into a cookie, the products looked at before those disliked
 
 
 @dataclass
 class Visitor:
     """What the cookie holds, and whether it has to be written again.
 
-    `products` are keys, the oldest first. `accessed` says that the answer depends on the cookie.
+    `products` and `disliked` are keys, the oldest first. `accessed` says that the answer depends on the cookie.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     products: list[str] = field(default_factory=list)
+    disliked: list[str] = field(default_factory=list)
     issued: float = 0.0
     returning: bool = False
     changed: bool = False
@@ -54,15 +57,32 @@ class Visitor:
             self.products = kept[-get_config().session_products :]
             self.changed = True
 
+    def dislike(self, key: str) -> None:
+        """Remember the last products disliked, as many as the cookie has room for."""
+        self.keep()
+        room = MOST_KEYS - get_config().session_products
+        kept = [*(known for known in self.disliked if known != key), key]
+        self.disliked = kept[len(kept) - min(room, len(kept)) :]
+        self.products = [known for known in self.products if known != key]
+        self.changed = True
+
+    def forgive(self, key: str) -> None:
+        """Take a dislike back."""
+        if key in self.disliked:
+            self.keep()
+            self.disliked.remove(key)
+            self.changed = True
+
     def renew(self, *, forget_products: bool) -> None:
         """Take a new id: what happens from here on cannot be tied to the old one."""
         self.id = uuid.uuid4().hex
         if forget_products:
-            self.products = []
+            self.products, self.disliked = [], []
         self.changed = True
 
     def dumps(self) -> str:
-        listed = urlsafe_b64encode(_SEPARATOR.join(self.products).encode()).decode().rstrip("=")
+        marked = [f"{_DISLIKED}{key}" for key in self.disliked]
+        listed = urlsafe_b64encode(_SEPARATOR.join([*self.products, *marked]).encode()).decode().rstrip("=")
         return signing.TimestampSigner(salt=SALT).sign(f"{VERSION}.{self.id}.{listed}")
 
 
@@ -80,7 +100,9 @@ def loads(cookie: str | None) -> Visitor:
     if version != VERSION or not _ID.fullmatch(identity):
         return Visitor()
     known = products.split(_SEPARATOR) if products else []
-    return Visitor(id=identity, products=known[-config.session_products :], issued=issued, returning=True)
+    disliked = [key.removeprefix(_DISLIKED) for key in known if key.startswith(_DISLIKED)]
+    looked_at = [key for key in known if not key.startswith(_DISLIKED)][-config.session_products :]
+    return Visitor(id=identity, products=looked_at, disliked=disliked, issued=issued, returning=True)
 
 
 def visitor_of(request: HttpRequest) -> Visitor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+PREFIX = "repeat."  # of a bundle's arrays
 _NONE = 1e-30  # a share whose logarithm can be taken
 
 
@@ -40,13 +41,29 @@ class Repeats:
         return self.params[max((each for each in self.params if each <= k), default=min(self.params))]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return them as a bundle's arrays: five of (K,), and the propensity (N,)."""
+        """Return them as a bundle's arrays: five of (K,), and the propensity (N,). A decay is 1 / half-life."""
         ks = sorted(self.params)
-        named = {
-            f"repeat_{name}": np.array([getattr(self.params[k], name) for k in ks], dtype=np.float32)
-            for name in ("share", "half_life", "rest", "power")
+        chosen = [self.params[k] for k in ks]
+        columns = {
+            "k": ks,
+            "share": [each.share for each in chosen],
+            "decay": [1 / each.half_life for each in chosen],  # half-lives may be infinite, arrays may not
+            "rest": [each.rest for each in chosen],
+            "power": [each.power for each in chosen],
         }
-        return {"repeat_k": np.array(ks, dtype=np.float32), **named, "repeat_propensity": self.propensity}
+        named = {f"{PREFIX}{name}": np.array(column, np.float32) for name, column in columns.items()}
+        return {**named, f"{PREFIX}propensity": self.propensity}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Repeats:
+        """Return what `arrays` gave."""
+        names = ("k", "share", "decay", "rest", "power")
+        rows = zip(*(arrays[f"{PREFIX}{name}"].tolist() for name in names))
+        params = {
+            int(k): RepeatParams(share, 1 / decay if decay > 0 else np.inf, rest, power)
+            for k, share, decay, rest, power in rows
+        }
+        return cls(params, arrays[f"{PREFIX}propensity"])
 
 
 def own_distribution(

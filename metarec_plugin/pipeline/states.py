@@ -13,6 +13,7 @@ from django.db.models import Max
 
 from metarec_plugin.adapt.batch import BatchModel
 from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.collect import disliked_by
 from metarec_plugin.collect.supports import support_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import MetaRecError
@@ -82,8 +83,11 @@ def _changed(settings: Settings) -> Iterator[Changed]:
 
 
 def _adapt(model: OnlineModel, batch_model: BatchModel, settings: Settings, batch: Sequence[Changed]) -> int:
-    keys = support_of([each.subject for each in batch], settings.window)
-    supports = [model.index(keys[each.subject]) for each in batch]
+    subjects = [each.subject for each in batch]
+    keys, disliked = support_of(subjects, settings.window), disliked_by(subjects)
+    supports = [
+        model.index(key for key in keys[subject] if key not in disliked[subject]) for subject in subjects
+    ]
     scored = batch_model.scores(supports)  # (B, N)
     states = [
         SubjectState(

@@ -18,9 +18,9 @@ from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.newcomers import content_of, with_content
 from metarec_plugin.pipeline.publishing import Measured, figures, measure, publish
+from metarec_plugin.pipeline.repeats import read_run, with_repeats
 from metarec_plugin.pipeline.runs import Progress, checkpoints_of
 from metarec_plugin.preprocess.clean import RuleReport
-from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.gate import PASSED, Verdict, judge
@@ -49,7 +49,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     """
     check_choices(run)
     progress(0.0, "reading and cleaning the event log")
-    dataset, cleaning = dataset_from_log(run.seed)
+    dataset, again, cleaning = read_run(run.seed)
     progress(0.1, "tuning the baselines")
     baselines = measure_baselines(dataset)
 
@@ -61,9 +61,11 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     content = content_of(dataset, run.seed)
     progress(0.2, "writing the baselines")
     not_run = dict(baselines.not_run)
-    versions = [
-        publish(run, dataset, with_content(candidate, content)) for candidate in fallbacks(dataset, baselines)
-    ]
+
+    def completed(candidate: Candidate) -> Candidate:
+        return with_repeats(with_content(candidate, content), again)
+
+    versions = [publish(run, dataset, completed(candidate)) for candidate in fallbacks(dataset, baselines)]
     for i, learner in enumerate(run.learners):
         start, share = 0.3 + 0.65 * i / len(run.learners), 0.65 / len(run.learners)
 
@@ -78,7 +80,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
             not_run[learner] = str(error)
             continue
         within(0.9, "measuring against the baselines")
-        versions.append(publish(run, dataset, with_content(candidate, content), gate))
+        versions.append(publish(run, dataset, completed(candidate), gate))
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
     registry.promote(chosen.pk)

@@ -117,6 +117,16 @@ CONTENT: Layout = {
     "content.patience": ("f4", ()),
 }
 
+# Beside any kind too: how likely the next product is one that the shopper already has, at each of Q sizes of a past.
+REPEATS: Layout = {
+    "repeat.k": ("f4", ("Q",)),
+    "repeat.share": ("f4", ("Q",)),
+    "repeat.decay": ("f4", ("Q",)),
+    "repeat.rest": ("f4", ("Q",)),
+    "repeat.power": ("f4", ("Q",)),
+    "repeat.propensity": ("f4", ("N",)),
+}
+
 
 def layout_of(kind: str) -> Layout:
     if kind not in LAYOUTS:
@@ -171,7 +181,7 @@ def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _layout(kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
     """The layout of a kind, with each optional group of which there is an array."""
-    groups = (CONTENT, *(_EXPERTS if kind == "mixture" else ()))
+    groups = (CONTENT, REPEATS, *(_EXPERTS if kind == "mixture" else ()))
     layout = dict(layout_of(kind))
     for group in groups:
         if not group.keys().isdisjoint(arrays):

@@ -53,7 +53,12 @@ def left_by_worker(
         .values_list("ranking", flat=True)
         .first()
     )
-    return _batches(k, lambda start, stop: [(str(key), float(s)) for key, s in (ranking or ())[start:stop]])
+    return of_ranking([(str(key), float(score)) for key, score in ranking or ()], k)
+
+
+def of_ranking(ranking: Sequence[Candidate], k: int) -> Batches:
+    """Go through a ranking that is there already, best first."""
+    return _batches(k, lambda start, stop: ranking[start:stop])
 
 
 def beside(batches: Batches, newcomers: Sequence[Candidate]) -> Batches:

@@ -6,8 +6,9 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 from metarec_plugin.serve.candidates import Batches
+from metarec_plugin.serve.past import OwnPast
 from metarec_plugin.serve.question import Question
-from metarec_plugin.serve.reasons import reason_for
+from metarec_plugin.serve.reasons import reason_for, reason_to_buy_again
 from metarec_plugin.serve.slate import CONTENT, NEWEST, Entry
 from metarec_plugin.storefront import get_storefront
 
@@ -15,8 +16,8 @@ from metarec_plugin.storefront import get_storefront
 class Filling:
     """The entries found so far for one question; each product at most once."""
 
-    def __init__(self, question: Question, left_out: Iterable[str]) -> None:
-        self.question = question
+    def __init__(self, question: Question, left_out: Iterable[str], past: OwnPast) -> None:
+        self.question, self.past = question, past
         self.left_out = frozenset(left_out)
         self._seen = set(self.left_out)
         self.entries: list[Entry] = []
@@ -56,5 +57,6 @@ class Filling:
                 self._seen.add(key)
                 self.sources.add(source)
                 own = CONTENT if key in newcomers else source
-                reason = reason_for(own, self.question.placement)
+                again = key in self.past.bought
+                reason = reason_to_buy_again() if again else reason_for(own, self.question.placement)
                 self.entries.append(Entry(key, product, len(self.entries), score, own, reason))

@@ -7,6 +7,11 @@ from django.utils.translation import gettext as _
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR
 
 
+def reason_to_buy_again() -> str:
+    """The reason of what the shopper bought before, in the active language."""
+    return _("Buy again")
+
+
 def reason_for(source: str, placement: str) -> str:
     """The reason in the active language; it names no event of the shopper."""
     if source == ADAPTED:

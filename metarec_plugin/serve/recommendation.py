@@ -19,6 +19,7 @@ from metarec_plugin.serve.filling import Filling
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.lift import lift_at, lift_of
 from metarec_plugin.serve.newcomers import get_shelf
+from metarec_plugin.serve.past import OwnPast, only_again, own_ranking, read_past, with_past
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate, stage_of
@@ -46,10 +47,14 @@ def recommend(
     if question is None:
         return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
     history: tuple[str, ...] = guard(partial(_history, question), ())
-    support = question.support(history)
     model = guard(get_model, None)
-    filling = Filling(question, left_out={*support, *question.context, *question.exclude})
-    for step in (_add_left_by_worker, _add_adapted, _add_popular, _add_newest):
+    past: OwnPast = guard(lambda: read_past(question, _subject(question), model), OwnPast())
+    support = question.support(tuple(key for key in history if key not in past.disliked))
+    unseen = {key for key in support if key not in past.bought}
+    left_out = {*unseen, *question.context, *question.exclude, *past.disliked}
+    filling = Filling(question, left_out, past)
+    steps = (_add_left_by_worker, _add_adapted, _add_popular, _add_newest)
+    for step in (_add_bought,) if only_again(question) else steps:
         if not filling.full:
             guard(partial(step, filling, support, model), None)
     entries = tuple(filling.entries)
@@ -79,9 +84,17 @@ def _subject(question: Question) -> str:
     return known_subject(question.who) if consent_of(question.who) == "full" else ""
 
 
+def _add_bought(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
+    ranking = own_ranking(filling.past, model)
+    filling.add(candidates.of_ranking(ranking, filling.question.k), ADAPTED)
+
+
 def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
     question = filling.question
     if model is None or not support or question.context or not question.options.history:
+        return
+    # Nor does a worker know what was bought before, or push anything down.
+    if filling.past.bought or (filling.past.disliked and get_config().dislike_push):
         return
     subject = _subject(question)
     adapts_from, towards = _adapts_from(support, model)
@@ -112,13 +125,17 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if model is None:
         return
     adapts_from, towards = _adapts_from(support, model)
-    if model.stage(adapts_from) == ADAPTED:
-        question = filling.question
-        lift = lift_at(model, question.placement, len(adapts_from))
-        scores = model.scores(adapts_from)
-        ranked = candidates.adapted(model, scores, model.index(filling.left_out), lift, question.k)
-        source = ADAPTED if len(model.index(support)) else CONTENT
-        _add(filling, ranked, source, model, lambda: scores, adapts_from, towards, lift)
+    adapted = model.stage(adapts_from) == ADAPTED
+    if not adapted and not filling.past.bought:
+        return
+    question = filling.question
+    scores, outside = with_past(model, model.scores(adapts_from), filling.past)
+    if not adapted and scores is outside:
+        return  # nothing of theirs is in the bundle either: the popular list is theirs as well as anybody's
+    lift = lift_at(model, question.placement, len(adapts_from)) if adapted else 0.0
+    ranked = candidates.adapted(model, scores, model.index(filling.left_out), lift, question.k)
+    source = CONTENT if adapted and not len(model.index(support)) else ADAPTED
+    _add(filling, ranked, source, model, lambda: outside, adapts_from, towards, lift)
 
 
 def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:

@@ -112,9 +112,15 @@ def test_scores_stay_where_nothing_can_be_bought_again_yet():
 def test_parameters_hold_until_the_next_measured_k():
     repeats = Repeats({1: RepeatParams(0.1), 10: RepeatParams(0.4, 30.0, 1.0, 1.0)}, np.ones(3, np.float32))
     assert [repeats.at(k).share for k in (0, 1, 9, 10, 99)] == [0.1, 0.1, 0.1, 0.4, 0.4]
+
+
+def test_the_term_comes_back_from_a_bundles_arrays():
+    repeats = Repeats({1: RepeatParams(0.125), 10: RepeatParams(0.5, 32.0, 1.0, 1.0)}, np.ones(3, np.float32))
     arrays = repeats.arrays()
-    assert arrays["repeat_k"].tolist() == [1, 10]
-    assert arrays["repeat_half_life"].tolist() == [np.inf, 30]
+    assert all(np.isfinite(array).all() for array in arrays.values())
+    read = Repeats.from_arrays(arrays)
+    assert read.params == repeats.params
+    assert read.propensity.tolist() == [1, 1, 1]
 
 
 def test_propensity_counts_events_beyond_the_first_and_is_shrunk_to_the_average():

@@ -53,10 +53,10 @@ def test_the_arrays_are_copied_once_and_to_the_processor(monkeypatch):
     assert made == ["cpu"]
 
 
-def test_a_batch_reads_its_supports_in_one_query(django_assert_max_num_queries):
+def test_a_batch_reads_its_supports_and_dislikes_in_a_query_each(django_assert_max_num_queries):
     with django_assert_max_num_queries(
-        8
-    ):  # the pointer, the changed, the supports, the states; of 12 subjects
+        9
+    ):  # the pointer, the changed, the supports, the dislikes, the states; of 12 subjects
         assert states.refresh() == 12
 
 

@@ -286,14 +286,14 @@ def test_the_pointer_costs_nothing_between_two_looks(publish, visit, keys, djang
             recommend(request, placement="home")
 
 
-def test_a_page_under_full_consent_takes_five_queries(publish, visit, keys, django_assert_num_queries):
+def test_a_page_under_full_consent_takes_six_queries(publish, visit, keys, django_assert_num_queries):
     publish()
     get_model()
     request = visit(keys[:2], consent="full")
     from metarec_plugin.collect import known_subject
 
     saw(known_subject(request), *keys[:2])
-    with django_assert_num_queries(5):  # events, pointer, state, products, impressions
+    with django_assert_num_queries(6):  # events, dislikes, pointer, state, products, impressions
         recommend(request, placement="home")
 
 

@@ -1,0 +1,87 @@
+"""What a subject's log says besides the support: what they bought and how often, and what they dislike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Count, Max, Q
+from django.http import HttpRequest
+
+from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.opinions import opinion
+from metarec_plugin.collect.subjects import known_subject
+from metarec_plugin.collect.visitor import visitor_of
+from metarec_plugin.conf import get_config
+from metarec_plugin.models import Event
+
+
+class Bought(NamedTuple):
+    """How often somebody bought a product, and when they did last."""
+
+    product: str
+    times: int
+    last: datetime
+
+
+def bought_by(subject: str) -> list[Bought]:
+    """Return what a subject bought, of METAREC["TARGET_KINDS"], less what was taken back. One query.
+
+    Lines of one product at one moment are one time, as they are in training.
+    """
+    own = Event.objects.filter(subject=subject)
+    taken_back = own.exclude(reverses="").values("reverses")
+    rows = (
+        own.filter(kind__in=get_config().target_kinds)
+        .exclude(product="")
+        .exclude(event_id__in=taken_back)
+        .order_by()
+        .values("product")
+        .annotate(times=Count("at", distinct=True), last=Max("at"))
+        .values_list("product", "times", "last")
+    )
+    return [Bought(*row) for row in rows]
+
+
+def disliked_keys(request_or_subject: HttpRequest | str) -> frozenset[str]:
+    """The products that a subject dislikes, from where `support_keys` reads: the cookie, the log or nowhere.
+
+    One query of the log at most.
+    """
+    if isinstance(request_or_subject, str):
+        return disliked_by([request_or_subject])[request_or_subject]
+    level = consent_of(request_or_subject)
+    if level == "session":
+        return frozenset(visitor_of(request_or_subject).disliked)
+    subject = known_subject(request_or_subject) if level == "full" else ""
+    return disliked_by([subject])[subject] if subject else frozenset()
+
+
+def disliked_by(subjects: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Return for each subject the products of which the newest opinion, not taken back, is a dislike. One query."""
+    kinds = get_config().dislikes
+    found: dict[str, frozenset[str]] = dict.fromkeys(subjects, frozenset())
+    if not kinds:
+        return found
+    rows = (
+        Event.objects.filter(subject__in=subjects)
+        .filter(Q(kind__in=list(kinds)) | ~Q(reverses=""))
+        .order_by("at", "id")
+        .values_list("subject", "event_id", "kind", "product", "value", "reverses")
+    )
+    told = list(rows)
+    taken_back = {(subject, reverses) for subject, *_, reverses in told if reverses}
+    newest: dict[tuple[str, str], bool] = {}
+    for subject, event_id, kind, product, value, reverses in told:
+        said = None if reverses or not product else opinion(kind, value)
+        if said is not None and (subject, event_id) not in taken_back:
+            newest[subject, product] = said
+    return found | _by_subject(pair for pair, disliked in newest.items() if disliked)
+
+
+def _by_subject(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for subject, product in pairs:
+        found.setdefault(subject, set()).add(product)
+    return {subject: frozenset(products) for subject, products in found.items()}
