@@ -110,6 +110,8 @@ class Trainer:
         The budget counts what earlier attempts spent.
         """
         self._restore()
+        # A share of a budget depends on a clock too: were it another in each process, one would go on alone.
+        budget_seconds = self._processes.decided(budget_seconds, self._device)
         began = time.monotonic() - self._spent
         if not self._curve:
             self._look(None)

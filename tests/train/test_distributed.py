@@ -126,6 +126,30 @@ def test_a_process_whose_starter_is_gone_stops(tmp_path):
         rank._tell(tmp_path, 2**22 + 1, 0.5, "step 2")  # beyond the largest process id
 
 
+def test_a_mixture_is_trained_by_two_processes_as_by_one(twelve_steps):
+    store = planted(groups=2, products=20, shoppers=100, length=10)
+    asked = {"device": "cpu", "budget_seconds": 1e6, "options": {"learners": ["maml"]}}
+    one, two = fit("mixture", store, **asked), fit_in_processes("mixture", store, processes=2, **asked)
+    assert (one.report["experts"]["maml"]["processes"], two.report["experts"]["maml"]["processes"]) == (1, 2)
+    assert set(two.arrays) == set(one.arrays)
+    for name, array in one.arrays.items():
+        # A gate takes many steps: there rounding of the vectors grows.
+        tolerance = 0.02 if name == "gate.weights" else 1e-5
+        np.testing.assert_allclose(two.arrays[name], array, rtol=0, atol=tolerance, err_msg=name)
+
+
+def test_the_first_process_decides_the_budget_which_a_clock_may_have_a_part_in(monkeypatch):
+    class Told(Processes):
+        """A second process, whose budget is left to the first one."""
+
+        def decided(self, number: float, device: torch.device) -> float:
+            return 0.0 if number == 1e6 else number
+
+    monkeypatch.setattr(Processes, "current", lambda: Told())
+    _, outcome = walk(budget=1e6)
+    assert (outcome.steps, outcome.stopped_by) == (1, "budget")
+
+
 def test_shares_weigh_as_many_episodes_as_they_have():
     batch = Batch(np.arange(5)[:, None], np.arange(5)[:, None])
     parts = [Processes(r, 2).share(batch) for r in range(2)]
