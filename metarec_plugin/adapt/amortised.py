@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from metarec_plugin.adapt.descent import Descent
+from metarec_plugin.adapt.descent import Vector
 
 
-class Amortised:
+class Amortised(Vector):
     """raw(S) = V u + bias; u from attention pooling over the inputs of S and one hidden layer.
 
     The twin of train/amortised.py. The network reads k rows of inputs, so the time is that of the pass over V, and
@@ -18,25 +18,46 @@ class Amortised:
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__(arrays)
         self._arrays = arrays
         self._gain, self._gain_growth = arrays["gain"].tolist()
-        self._descent = Descent(arrays)
 
-    def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
-        return self._descent.logits(self._descent(self._state(support), support))
+    def moves(self, support: np.ndarray, start: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Return (k, d): what each product of the support moved the vector by: through the network, then by the steps.
 
-    def _state(self, support: np.ndarray) -> np.ndarray:
-        """(k,) products, oldest first -> (d,)."""
+        The network is linear in the weighted inputs as long as the same hidden units are active: product i's part
+        is what its own input adds through those. What is left is of no product: the biases and the support's size.
+        """
+        a = self._arrays
+        products = a["inputs"][support]
+        weighted = self._attention(support, products)[:, None] * products  # (k, e)
+        pooled = weighted.sum(axis=0)
+        active = self._hidden(pooled, len(support)) > 0  # (h,)
+        read = self._scale(len(support)) * (weighted @ a["skip"])
+        read += (weighted @ a["hidden"] * active) @ a["output"]
+        return read + self.descent.moves(start, state, support)
+
+    def start(self, support: np.ndarray) -> tuple[np.ndarray, None]:
         a = self._arrays
         products = a["inputs"][support]  # (k, e)
-        recency = a["recency"]  # (R,)
+        pooled = self._attention(support, products) @ products  # (e,)
+        hidden = np.maximum(self._hidden(pooled, len(support)), 0)  # (h,)
+        read = self._scale(len(support)) * (pooled @ a["skip"])
+        return read + hidden @ a["output"] + a["output_bias"], None
+
+    def _attention(self, support: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """(k, e) inputs, oldest first -> (k,) weights that add up to 1."""
+        recency = self._arrays["recency"]  # (R,)
         age = np.minimum(np.arange(len(support) - 1, -1, -1), len(recency) - 1)
-        weights = products @ a["attention"] + recency[age]  # (k,)
+        weights = products @ self._arrays["attention"] + recency[age]  # (k,)
         weights -= weights.max()
         np.exp(weights, out=weights)
         weights /= weights.sum()
-        pooled = weights @ products  # (e,)
-        log_size = np.float32(math.log(len(support)))
-        hidden = np.maximum(pooled @ a["hidden"] + log_size * a["hidden_size"] + a["hidden_bias"], 0)  # (h,)
-        gain = np.float32(math.exp(self._gain + self._gain_growth * math.log(len(support))))
-        return gain * (pooled @ a["skip"]) + hidden @ a["output"] + a["output_bias"]
+        return weights
+
+    def _hidden(self, pooled: np.ndarray, k: int) -> np.ndarray:
+        a = self._arrays
+        return pooled @ a["hidden"] + np.float32(math.log(k)) * a["hidden_size"] + a["hidden_bias"]
+
+    def _scale(self, k: int) -> np.float32:
+        return np.float32(math.exp(self._gain + self._gain_growth * math.log(k)))

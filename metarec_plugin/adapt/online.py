@@ -8,17 +8,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metarec_plugin.adapt.kinds import KINDS
+from metarec_plugin.adapt.passes import Said
+from metarec_plugin.adapt.speaking import Explain, Parts, Speakers, speakers
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
 from metarec_plugin.publish.layout import check_arrays
 
 if TYPE_CHECKING:
     from metarec_plugin.evaluate.episodes import Episodes
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a model says to one support: (N,) log probabilities, and on request who made it say so of which products."""
+
+    scores: np.ndarray
+    _support: np.ndarray
+    _explain: Explain
+    _names: tuple[str, ...]  # of the experts
+    _factor: float  # from raw scores to log probabilities
+    _log_prior: np.ndarray  # (N,)
+    _mean_log_prior: float
+
+    def speakers(self, products: np.ndarray, lift: float = 0.0) -> Speakers:
+        """Share out what puts (m,) products above the mean one: score - lift * log prior, as they are ranked.
+
+        Costs two means and a few look-ups: a learner's vector is kept with the answer.
+        """
+        total = self.scores[products] - self.scores.mean()  # (m,)
+        total -= lift * (self._log_prior[products] - self._mean_log_prior)
+        return speakers(self._explain(products), self._names, self._factor, total, self._support)
 
 
 class OnlineModel:
@@ -37,7 +63,11 @@ class OnlineModel:
             np.asarray(arrays[name], dtype=np.float64)  # (K,)
             for name in ("calibration_k", "calibration_scale", "calibration_prior")
         )
+        with np.errstate(invalid="ignore", divide="ignore"):  # refused below, or found with the scores
+            self._calibrated_at = np.log1p(self._calibration[0])  # (K,)
+            self._mean_log_prior = float(self.log_prior.mean())
         self._raw = KINDS[bundle.kind](arrays)
+        self._names = self._raw.experts or (str(bundle.manifest.get("learner", bundle.kind)),)
         self._has_trends = "trend.scores" in arrays
         ks = self._calibration[0]
         finite = all(np.isfinite(array).all() for array in (self.log_prior, *self._calibration))
@@ -74,10 +104,31 @@ class OnlineModel:
         now: epoch seconds, for what sold lately; without it the last days known. Without support it is the prior,
         with its trends where the bundle has some. Raises BundleError if a score is not finite.
         """
+        return self.answer(support, now).scores
+
+    def answer(self, support: np.ndarray, now: float | None = None) -> Answer:
+        """Return the scores of `scores`, with what explains those of a few products."""
         if not self._has_trends and self.stage(support) == "popular":
-            return self.log_prior.copy()
+            return self._answer(self.log_prior.copy(), 1.0, support, self._nobody)
         with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
-            return self._calibrated(self._raw(support, now), len(support))
+            said, explain = self._raw.answer(support, now)
+            return self._answer(*self._calibrated(said, len(support)), support, explain)
+
+    def speakers(
+        self, support: np.ndarray, products: np.ndarray, now: float | None = None, lift: float = 0.0
+    ) -> Speakers:
+        """Return who puts (m,) products where they stand for a (k,) support.
+
+        It adapts for it; where the scores are wanted too, ask their `answer`, which has adapted.
+        """
+        return self.answer(support, now).speakers(products, lift)
+
+    @cached_property
+    def popular(self) -> np.ndarray:
+        """(N,) scores without support, as of the last days known: what everybody is answered. Not to be written to."""
+        scores = self.scores(np.empty(0, dtype=np.int64))
+        scores.flags.writeable = False
+        return scores
 
     def rank(
         self, scores: np.ndarray, n: int, exclude: np.ndarray | None = None, lift: float = 0.0
@@ -94,7 +145,7 @@ class OnlineModel:
         if n <= 0:
             return np.empty(0, dtype=np.int64)
         # The n-th best of a part is no better than the n-th best of all: a bar that keeps few and loses none.
-        part = cost[:: max(1, len(cost) // max(2048, 8 * n))]
+        part = cost[:: max(1, len(cost) // max(1024, 8 * n, len(cost) // 64))]
         near = np.flatnonzero(cost <= np.partition(part, n - 1)[n - 1])  # with all ties at the bar, ascending
         best = near[np.argsort(cost[near], kind="stable")][:n]
         return best[cost[best] < np.inf]
@@ -110,23 +161,24 @@ class OnlineModel:
 
         return score
 
-    def _calibrated(self, raw: np.ndarray, k: int) -> np.ndarray:
-        """log softmax(a z(raw) + b log prior), in place; z over the catalogue, a and b linear in log(1+k)."""
-        ks, scales, prior_weights = self._calibration
-        scale = np.interp(np.log1p(k), np.log1p(ks), scales)
-        prior_weight = np.interp(np.log1p(k), np.log1p(ks), prior_weights)
-        raw -= raw.mean()
-        deviation = math.sqrt(float(raw @ raw) / len(raw))
-        if deviation > 0:
-            raw *= np.float32(scale / deviation)
-        raw += self.log_prior * np.float32(prior_weight)
-        raw -= raw.max()
-        total = float(np.exp(raw).sum())
-        raw -= np.float32(math.log(total))
-        # One number that is not finite makes the mean, and with it every score, so.
-        if not (math.isfinite(deviation) and math.isfinite(total)):
+    def _answer(self, scores: np.ndarray, factor: float, support: np.ndarray, explain: Explain) -> Answer:
+        return Answer(scores, support, explain, self._names, factor, self.log_prior, self._mean_log_prior)
+
+    def _nobody(self, products: np.ndarray) -> Parts:
+        return Parts(np.zeros((len(products), len(self._names), 0)))
+
+    def _calibrated(self, said: Said, k: int) -> tuple[np.ndarray, float]:
+        """Return (N,) log softmax(a z(raw) + b log prior), and a / deviation; a and b are linear in log(1 + k)."""
+        _, scales, prior_weights = self._calibration
+        at = math.log1p(k)
+        scale, prior_weight = (
+            float(np.interp(at, self._calibrated_at, measured)) for measured in (scales, prior_weights)
+        )
+        scores, factor = said.log_softmax(scale, prior_weight, self.log_prior)
+        # One number that is not finite makes every score so.
+        if not math.isfinite(scores[0]):
             raise BundleError(
                 f"Bundle {self.version} gives scores that are not finite for a support of {k}. "
                 "Roll back (manage.py metarec_rollback) or train again."
             )
-        return raw
+        return scores, factor

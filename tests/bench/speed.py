@@ -1,6 +1,7 @@
 """Time adaptation and ranking of one subject in process, beside `implicit`'s fold-in, with one BLAS thread.
 
-usage: python -m tests.bench.speed [--products 10000,100000] [--json OUT]
+usage: python -m tests.bench.speed [--products 10000,100000] [--supports 1,5,10,50] [--runs 201] [--json OUT]
+--processor-time counts only when this process had a core, for a machine that others use too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before numpy is loaded
@@ -21,15 +22,28 @@ import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
 from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.evaluate.trends import HALF_LIVES, MOST_CELLS, MOST_SNAPSHOTS
 from metarec_plugin.publish.bundle import Bundle
 from metarec_plugin.publish.layout import LAYOUTS
+from metarec_plugin.train.joined_rows import joined_width
 
-DIMENSIONS, SUPPORT, LIST = 64, 10, 20
+DIMENSIONS, LIST = 64, 20
+SUPPORTS = (1, 5, 10, 50)
 RUNS, WARM_UP = 201, 20
+SIZES = {"d": DIMENSIONS, "e": DIMENSIONS, "h": 64, "R": 12, "G": 2, "M": 4, "D": 3, "H": len(HALF_LIVES)}
+REFERENCE = "implicit ALS fold-in"
+
+Call = Callable[[np.ndarray], object]
+Medians = dict[str, float]  # milliseconds by name
 
 
-def synthetic(kind: str, n_products: int, steps: int = 0, seed: int = 0) -> OnlineModel:
-    """A model of the given size with random arrays: time does not depend on what they say."""
+def synthetic(
+    kind: str, n_products: int, steps: int = 0, seed: int = 0, learners: Mapping[str, int] | None = None
+) -> OnlineModel:
+    """A model of the given size with random arrays: time does not depend on what they say.
+
+    learners: of a mixture, each with its gradient steps.
+    """
     rng = np.random.default_rng(seed)
     arrays = {
         "product_keys": np.array([f"{i:09d}" for i in range(n_products)], dtype="S9"),
@@ -41,54 +55,78 @@ def synthetic(kind: str, n_products: int, steps: int = 0, seed: int = 0) -> Onli
     if kind == "linear":
         width = min(n_products, max(64, 16_000_000 // n_products))
         arrays |= {
-            "offset": rng.normal(size=n_products).astype("f4"),
+            "offset": rng.standard_normal(n_products, dtype=np.float32),
             "row_products": rng.integers(0, n_products, (n_products, width), dtype=np.int32),
             "row_values": rng.random((n_products, width), dtype=np.float32),
             "power": np.float32(0.5) * np.ones((), dtype="f4"),
         }
-    elif kind == "amortised":
-        sizes = {
-            "N": n_products,
-            "d": DIMENSIONS,
-            "e": DIMENSIONS,
-            "h": 64,
-            "R": 12,
-            "T": max(1, steps),
-            "G": 2,
-        }
-        arrays |= {
-            name: (0.1 * rng.normal(size=[sizes[letter] for letter in shape])).astype("f4")
-            for name, (_, shape) in LAYOUTS[kind].items()
-            if name not in arrays
-        }
-        arrays["step_sizes"][steps:] = 0
+    elif kind == "mixture":
+        arrays |= _mixture(n_products, learners or {}, rng)
     else:
-        arrays |= {
-            "vectors": 0.1 * rng.normal(size=(n_products, DIMENSIONS)).astype("f4"),
-            "bias": np.zeros(n_products, dtype="f4"),
-            "start": np.zeros(DIMENSIONS, dtype="f4"),
-            "step_sizes": np.ones((steps, DIMENSIONS), dtype="f4"),
-            "growth": np.zeros((steps, DIMENSIONS), dtype="f4"),
-            "start_gradient": np.zeros(DIMENSIONS, dtype="f4"),
-        }
+        arrays |= _learner(kind, n_products, steps, rng)
     return OnlineModel(Bundle("synthetic", {"kind": kind, "learner": kind}, arrays))
 
 
-def median_ms(calls: list[Callable[[np.ndarray], object]], n_products: int) -> list[float]:
-    """Median milliseconds of each call; the calls take turns, so a slow moment meets all of them."""
+def _learner(kind: str, n_products: int, steps: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The arrays of a learner that keeps a vector for each subject; without steps the layout asks for one of size 0."""
+    sizes = {**SIZES, "N": n_products, "T": max(1, steps)}
+    arrays = {
+        name: 0.1 * rng.standard_normal([sizes[letter] for letter in shape], dtype=np.float32)
+        for name, (_, shape) in LAYOUTS[kind].items()
+        if name not in LAYOUTS["popularity"]
+    }
+    arrays["step_sizes"][steps:] = 0
+    return arrays
+
+
+def _mixture(n_products: int, learners: Mapping[str, int], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Four maps, the trends and the learners, in the sizes that training gives them."""
+    width = joined_width(n_products)
+    snapshots = max(1, min(MOST_SNAPSHOTS, MOST_CELLS // (SIZES["H"] * n_products)))
+    arrays = {
+        "maps.products": rng.integers(0, n_products, (n_products, width), dtype=np.int32),
+        "maps.values": rng.random((n_products, SIZES["M"], width), dtype=np.float32),
+        "maps.deviations": 0.5 + rng.random((n_products, SIZES["M"]), dtype=np.float32),
+        "maps.decays": np.array([1.0, 0.8, 0.5], dtype=np.float32),
+        "gate.centre": np.array(-8, dtype=np.float32),
+        "gate.spread": np.ones((), dtype=np.float32),
+        "trend.days": np.arange(snapshots, dtype=np.float32),
+        "trend.scores": rng.standard_normal((snapshots, SIZES["H"], n_products), dtype=np.float32),
+    }
+    for name, steps in learners.items():
+        own = _learner({"maml": "gradient", "maml_nn": "amortised"}[name], n_products, steps, rng)
+        arrays |= {f"{name}.{key}": array for key, array in own.items()}
+    columns = 1 + SIZES["H"] + SIZES["M"] * SIZES["D"] + len(learners)
+    return {**arrays, "gate.weights": rng.random((4, columns), dtype=np.float32)}
+
+
+def median_ms(
+    calls: Mapping[str, Call],
+    n_products: int,
+    supports: Sequence[int] = SUPPORTS,
+    runs: int = RUNS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[int, Medians]:
+    """Median milliseconds of each call by the size of the support.
+
+    The calls take turns, so a slow moment meets all of them.
+    """
     rng = np.random.default_rng(1)
-    times: list[list[float]] = [[] for _ in calls]
-    for run in range(WARM_UP + RUNS):
-        support = rng.choice(n_products, SUPPORT, replace=False)
-        for call, record in zip(calls, times):
-            start = time.perf_counter()
-            call(support)
-            if run >= WARM_UP:
-                record.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(record) for record in times]
+    times: dict[int, dict[str, list[float]]] = {k: {name: [] for name in calls} for k in supports}
+    for run in range(WARM_UP + runs):
+        for k in supports:
+            support = rng.choice(n_products, k, replace=False)
+            for name, call in calls.items():
+                start = clock()
+                call(support)
+                if run >= WARM_UP:
+                    times[k][name].append(1e3 * (clock() - start))
+    return {
+        k: {name: statistics.median(own) for name, own in by_name.items()} for k, by_name in times.items()
+    }
 
 
-def implicit_fold_in(n_products: int) -> Callable[[np.ndarray], object]:
+def implicit_fold_in(n_products: int) -> Call:
     """`recommend(recalculate_user=True)` of implicit's ALS over random factors of the same size."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it speaks up about BLAS threads, which are set above
@@ -96,7 +134,7 @@ def implicit_fold_in(n_products: int) -> Callable[[np.ndarray], object]:
 
         model = AlternatingLeastSquares(factors=DIMENSIONS, num_threads=1)
     rng = np.random.default_rng(2)
-    model.item_factors = 0.1 * rng.normal(size=(n_products, DIMENSIONS)).astype("f4")
+    model.item_factors = 0.1 * rng.standard_normal((n_products, DIMENSIONS), dtype=np.float32)
     model.user_factors = np.zeros((1, DIMENSIONS), dtype="f4")
 
     def call(support: np.ndarray) -> object:
@@ -106,36 +144,56 @@ def implicit_fold_in(n_products: int) -> Callable[[np.ndarray], object]:
     return call
 
 
-def measure(n_products: int) -> dict[str, float]:
-    models = {
-        "closed form": synthetic("linear", n_products),
-        "MAML, 1 step": synthetic("gradient", n_products, 1),
-        "MAML, 2 steps": synthetic("gradient", n_products, 2),
-        "MAML, 3 steps": synthetic("gradient", n_products, 3),
-        "MAML-NN": synthetic("amortised", n_products, 0),
-        "MAML-NN, 1 step": synthetic("amortised", n_products, 1),
-    }
+MODELS: dict[str, Callable[[int], OnlineModel]] = {
+    "closed form": lambda n: synthetic("linear", n),
+    "MAML, 1 step": lambda n: synthetic("gradient", n, 1),
+    "MAML, 2 steps": lambda n: synthetic("gradient", n, 2),
+    "MAML, 3 steps": lambda n: synthetic("gradient", n, 3),
+    "MAML-NN": lambda n: synthetic("amortised", n, 0),
+    "MAML-NN, 1 step": lambda n: synthetic("amortised", n, 1),
+    "mixture": lambda n: synthetic("mixture", n, learners={"maml": 2, "maml_nn": 1}),
+    "mixture, MAML-NN without a step": lambda n: synthetic("mixture", n, learners={"maml": 2, "maml_nn": 0}),
+    "mixture, MAML alone": lambda n: synthetic("mixture", n, learners={"maml": 2}),
+    "mixture, MAML-NN alone": lambda n: synthetic("mixture", n, learners={"maml_nn": 1}),
+}
 
-    def adapt_and_rank(model: OnlineModel) -> Callable[[np.ndarray], object]:
+
+def measure(
+    n_products: int,
+    names: Sequence[str] = tuple(MODELS),
+    supports: Sequence[int] = SUPPORTS,
+    runs: int = RUNS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[int, Medians]:
+    def adapt_and_rank(model: OnlineModel) -> Call:
         return lambda support: model.rank(model.scores(support), LIST, exclude=support, lift=0.3)
 
-    calls = [adapt_and_rank(model) for model in models.values()] + [implicit_fold_in(n_products)]
+    calls = {name: adapt_and_rank(MODELS[name](n_products)) for name in names}
     with threadpool_limits(1):
-        medians = median_ms(calls, n_products)
-    return dict(zip([*models, "implicit ALS fold-in"], medians))
+        return median_ms(
+            {**calls, REFERENCE: implicit_fold_in(n_products)}, n_products, supports, runs, clock
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", default="10000,100000")
+    parser.add_argument("--supports", default=",".join(map(str, SUPPORTS)))
+    parser.add_argument("--models", default=";".join(MODELS), help="names, with ; between them")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--json")
     options = parser.parse_args()
+    clock = time.process_time if options.processor_time else time.perf_counter
+    supports = tuple(map(int, options.supports.split(",")))
     results = {}
     for n_products in map(int, options.products.split(",")):
-        results[n_products] = measure(n_products)
-        for name, ms in results[n_products].items():
-            ratio = ms / results[n_products]["implicit ALS fold-in"]
-            print(f"{n_products:>9,} products  {name:<22} {ms:8.3f} ms  {ratio:5.2f} x implicit")
+        found = measure(n_products, options.models.split(";"), supports, options.runs, clock)
+        results[n_products] = found
+        print(f"{n_products:,} products: ms, and times implicit's, at k = {', '.join(map(str, supports))}")
+        for name in found[supports[0]]:
+            cells = [f"{found[k][name]:8.3f} {found[k][name] / found[k][REFERENCE]:5.2f}x" for k in supports]
+            print(f"  {name:<32}", *cells)
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)

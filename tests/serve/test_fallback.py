@@ -76,10 +76,12 @@ def test_a_foreign_bundle_is_a_labelled_fallback(publish, visit, keys):
 
 @pytest.mark.parametrize("kind", ["linear", "gradient"])
 def test_scores_that_are_not_finite_give_the_popular_list(publish, visit, keys, kind, monkeypatch):
+    from metarec_plugin.adapt.passes import Said
     from metarec_plugin.serve.current import get_model
 
     publish(kind)
-    get_model()._raw = lambda support: np.full(len(keys), np.nan, dtype=np.float32)
+    rows = np.full((1, len(keys)), np.nan, dtype=np.float32), np.ones(1, dtype=np.float32)
+    monkeypatch.setattr(get_model()._raw, "answer", lambda support, now: (Said((rows,)), None))
     slate = recommend(visit(keys[:2]), placement="home")
     assert (slate.stage, sources(slate), len(slate)) == ("popular", {"popular"}, 10)
     assert "not finite" in slate.problem
