@@ -81,16 +81,20 @@ def _adaptation(found: Figures) -> str:
 
 
 def _speed(speed: Figures) -> str:
+    supports = list(next(iter(speed.values())))
     lines = [
         "## Adapting and ranking one shopper\n",
-        "In process, ten products as support, the best twenty of the whole catalogue, d = 64, one BLAS thread; medians "
-        "of 201 calls that take turns, and the ratio to `implicit`'s `recommend(recalculate_user=True)` in the same "
-        "run. `python -m tests.bench.speed`.\n",
-        "| products | learner | ms | against implicit |",
-        "|---|---|---|---|",
+        "In process, the best twenty of the whole catalogue, d = 64, one BLAS thread; median milliseconds of 201 calls "
+        "that take turns, by how many products the support holds, and the ratio to `implicit`'s "
+        "`recommend(recalculate_user=True)` in the same run. `python -m tests.bench.speed`.\n",
+        "| products | learner | " + " | ".join(f"k = {k}" for k in supports) + " |",
+        "|---|---|" + "---|" * len(supports),
     ]
-    for n_products, medians in speed.items():
-        reference = medians["implicit ALS fold-in"]
-        for name, ms in medians.items():
-            lines.append(f"| {int(n_products):,} | {name} | {ms:.3f} | {ms / reference:.2f} x |")
+    for n_products, by_support in speed.items():
+        for name in by_support[supports[0]]:
+            cells = [
+                f"{medians[name]:.3f} ({medians[name] / medians['implicit ALS fold-in']:.2f} x)"
+                for medians in by_support.values()
+            ]
+            lines.append(f"| {int(n_products):,} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

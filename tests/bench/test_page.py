@@ -54,8 +54,9 @@ def test_a_report_of_an_older_version_still_makes_its_tables(report: dict):
 
 
 def test_each_part_says_how_and_when_it_was_made(report: dict, tmp_path: Path):
-    speed = {"10000": {"MAML": 1.0, "implicit ALS fold-in": 2.0}}
+    speed = {"10000": {"1": {"MAML": 1.0, "implicit ALS fold-in": 2.0}}}
     runs = {"speed": {"command": "python -m tests.bench.speed", "date": "2026-01-02T03:04:05+00:00"}}
     text = page.render({"quality-ml-1m": report, "speed": speed, "runs": runs})
     assert "`python -m tests.bench.speed`, 2026-01-02T03:04:05+00:00." in text
     assert text.index("MovieLens") < text.index("Adapting and ranking")
+    assert "| 10,000 | MAML | 1.000 (0.50 x) |" in text
