@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from metarec_plugin.exceptions import InvalidData, RunRefused, TrainingFailed
-from metarec_plugin.train import Fitted, distributed, fit, learners, rank
+from metarec_plugin.train import Fitted, distributed, fit, learners, mixture, rank
 from metarec_plugin.train.distributed import fit_in_processes, read_fitted, write_fitted
 from metarec_plugin.train.processes import Processes
 from metarec_plugin.train.sampling import Batch
 from tests.evaluate.shoppers import planted
-from tests.train.twelve_steps import CHANGES
+from tests.train.twelve_steps import CHANGES, GATE
 from tests.train.walker import Walker, walk
 
 
@@ -30,6 +30,7 @@ def twelve_steps(monkeypatch):
     monkeypatch.setattr(distributed, "MODULE", "tests.train.twelve_steps")
     for name, change in CHANGES.items():
         monkeypatch.setattr(learners, name, change)
+    monkeypatch.setattr(mixture, "GateConfig", GATE)
 
 
 def test_two_processes_reach_the_losses_and_weights_of_one(twelve_steps, tmp_path):
@@ -133,8 +134,8 @@ def test_a_mixture_is_trained_by_two_processes_as_by_one(twelve_steps):
     assert (one.report["experts"]["maml"]["processes"], two.report["experts"]["maml"]["processes"]) == (1, 2)
     assert set(two.arrays) == set(one.arrays)
     for name, array in one.arrays.items():
-        # A gate takes many steps: there rounding of the vectors grows.
-        tolerance = 0.02 if name == "gate.weights" else 1e-5
+        # The gate's steps make rounding of the vectors grow.
+        tolerance = 1e-3 if name == "gate.weights" else 1e-5
         np.testing.assert_allclose(two.arrays[name], array, rtol=0, atol=tolerance, err_msg=name)
 
 

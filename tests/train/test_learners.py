@@ -39,7 +39,9 @@ def same_group(store: Dataset, fitted: Fitted) -> float:
 
 
 def test_an_unknown_learner_is_refused_by_name(store):
-    with pytest.raises(ConfigurationError, match="one of closed_form, maml, reptile, maml_nn, mixture; found 'ease'"):
+    with pytest.raises(
+        ConfigurationError, match="one of closed_form, maml, reptile, maml_nn, mixture; found 'ease'"
+    ):
         fit("ease", store)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from metarec_plugin.preprocess.histories import Dataset
-from metarec_plugin.train import learners, rank
+from metarec_plugin.train import learners, mixture, rank
+from metarec_plugin.train.gate import GateConfig
 from metarec_plugin.train.maml import MamlConfig
 from metarec_plugin.train.trainer import TrainerConfig
 
@@ -26,10 +27,12 @@ CHANGES = {
     "MamlConfig": partial(MamlConfig, decay=0.0, learning_rate=2e-2, batch=63),
     "first_vectors": noise,
 }
+GATE = partial(GateConfig, steps=12)
 
 if __name__ == "__main__":
     if os.environ["RANK"] == os.environ.get("FAILING_RANK"):
         raise ZeroDivisionError("the planted fault")
     for name, change in CHANGES.items():
         setattr(learners, name, change)
+    mixture.GateConfig = GATE
     rank.leave(rank.main(Path(sys.argv[1])))
