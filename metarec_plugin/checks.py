@@ -14,6 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from metarec_plugin.collect.consent import consent_function
 from metarec_plugin.conf import get_config, has_urlconf, installed_middleware, known_keys, unknown_keys
 from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.features.context import require_country
 from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.problems import find_problems
 
@@ -54,6 +55,21 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
             Warning(f"METAREC has the unknown key {key!r}.", hint=hint, obj="METAREC", id="metarec.W003")
         )
     return found
+
+
+@register(TAG)
+def check_country(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E008: the country whose public holidays count is one that the package `holidays` knows."""
+    try:
+        country = get_config().country
+    except ConfigurationError:
+        return []  # E001 reports it
+    try:
+        require_country(country)
+    except ConfigurationError as error:
+        hint = "The codes are those of ISO 3166; leave COUNTRY out where holidays are not to count."
+        return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E008")]
+    return []
 
 
 @register(TAG)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -62,6 +63,11 @@ class Config:
     new_products: int = 300  # newest products among which those that the model does not know compete; 0: none
     lift_loss: float = 0.10  # share of validation NDCG@20 that the home lift may cost
     dislike_push: float = 0.0  # how far what is like a disliked product is pushed down
+    # what is known beside products: "auto" counts where it was measured to help
+    subject_prior: str = "auto"
+    context_prior: str = "auto"
+    country: str = ""  # whose public holidays count; none without one
+    time_zone: str = "UTC"  # of hours and days; Django's TIME_ZONE where it is not set
     # collecting
     cookie_name: str = "metarec"
     cookie_age: int = 60 * 60 * 24 * 180
@@ -116,10 +122,12 @@ def has_urlconf() -> bool:
 ONLY = "only"  # of a placement's `repeats`
 CONSENT_LEVELS = ("none", "session", "full")
 DEVICES = ("auto", "cpu", "cuda")
+PRIOR_MODES = ("auto", "on", "off")
 LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 _COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_COUNTRY = re.compile(r"([A-Z]{2,3}(-[A-Za-z0-9]{1,8})?)?")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 # What a value must be, and the test of it.
@@ -167,6 +175,13 @@ def _are_dislikes(value: Any) -> bool:
     )
 
 
+def is_time_zone(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(ZoneInfo(value))
+    except (ValueError, ZoneInfoNotFoundError, OSError):  # a path, a name that is not there, a folder of names
+        return False
+
+
 def _is_folder(value: Any) -> bool:
     return isinstance(value, str | Path) and bool(str(value))
 
@@ -185,6 +200,13 @@ RULES: Mapping[str, Rule] = {
     "new_products": _number(0, 10_000, whole=True),
     "lift_loss": _number(0, 1),
     "dislike_push": _number(0, 10),
+    "subject_prior": (f"one of {', '.join(PRIOR_MODES)}", PRIOR_MODES.__contains__),
+    "context_prior": (f"one of {', '.join(PRIOR_MODES)}", PRIOR_MODES.__contains__),
+    "country": (
+        "an ISO 3166 code such as 'GB', or with its part 'US-CA'",
+        lambda value: isinstance(value, str) and _COUNTRY.fullmatch(value),
+    ),
+    "time_zone": ("a time zone such as 'Europe/London'", is_time_zone),
     "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
     "cookie_age": _number(1, INT32, whole=True),
     "sync_days": _number(1, 100_000, whole=True),
@@ -220,6 +242,7 @@ def get_config() -> Config:
     values = {f.name: raw[f.name] for f in fields(Config) if f.name in raw}
     for name, value in values.items():
         _require(RULES[name], f"METAREC[{name.upper()!r}]", value)
+    values.setdefault("time_zone", settings.TIME_ZONE or "UTC")
     for name in ("target_kinds", "learners"):
         if name in values:
             values[name] = tuple(values[name])
@@ -250,7 +273,7 @@ def _placements(given: Mapping[str, Mapping[str, Any]]) -> dict[str, PlacementCo
 
 
 def _clear(*, setting: str, **kwargs: object) -> None:
-    if setting == "METAREC":
+    if setting in ("METAREC", "TIME_ZONE"):
         get_config.cache_clear()
 
 

@@ -99,6 +99,8 @@ class Report:
     seconds: Mapping[str, Any]
     lifts: Mapping[str, LiftCurve] = field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what each learner said
+    # learner -> prior_gains.Gain of declared features and of the moment, as dicts
+    priors: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     wide_rows: tuple[
         Row, ...
     ] = ()  # baselines tuned on beyond the benchmark's grid, whose own rows are in `rows`
@@ -136,6 +138,7 @@ class Report:
             },
             "tuning": self.tuning,
             "training": self.training,
+            "priors": self.priors,
         }
         return cast(dict[str, Any], plain(report))
 

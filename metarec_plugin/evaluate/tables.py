@@ -21,6 +21,7 @@ def report_table(report: Report) -> str:
         comparison_table(report.comparisons),
         _details(rows),
         _edges(report.tuning),
+        _priors(report),
         _lifts(report),
         _times(report.seconds),
     )
@@ -48,6 +49,31 @@ def comparison_table(comparisons: Sequence[Comparison], seeds: int = 1) -> str:
         "end is not below 0; mean: over the measured k of 1, 2, 3, 5, 10, against the best single baseline\n"
         f"{aligned(lines)}"
     )
+
+
+def gain_table(gains: Sequence[Mapping[str, Any]]) -> str:
+    """Return what each declared feature and each part of the moment adds, a line for each and for both kinds of
+    shoppers; gains: prior_gains.Gain as dicts."""
+    if not gains:
+        return ""
+    ks = sorted({gain["k"] for gain in gains})
+    cells = {
+        (*_field(gain), gain["k"]): f"{gain['gain']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
+        for gain in gains
+    }
+    lines = [["known", "field", "shoppers", *(f"k={k}" for k in ks), "in use"]]
+    for group, name, side in dict.fromkeys(map(_field, gains)):
+        on = any(gain["on"] for gain in gains if (gain["group"], gain["field"]) == (group, name))
+        row = [cells.get((group, name, side, k), "-") for k in ks]
+        lines.append([group, name, side, *row, "on" if on else "off"])
+    return (
+        "What each adds to NDCG@20, with the 95 % interval of the paired difference; validation shoppers, each under "
+        f"weights that it had no part in, decide what is on\n{aligned(lines)}"
+    )
+
+
+def _field(gain: Mapping[str, Any]) -> tuple[str, str, str]:
+    return gain["group"], gain["field"], gain["side"]
 
 
 def verdict(comparison: Comparison) -> str:
@@ -126,6 +152,10 @@ def _edges(tuning: Mapping[str, Mapping[str, Any]]) -> str:
             further = f"; beyond it: {beyond}" if beyond else "; the search stopped there"
             lines.append(f"  {name}, {edge} at k = {where}{further}")
     return "\n".join(["The best setting lies at the edge of what was tried:", *lines]) if lines else ""
+
+
+def _priors(report: Report) -> str:
+    return "\n\n".join(f"{learner}: {gain_table(gains)}" for learner, gains in report.priors.items() if gains)
 
 
 def _lifts(report: Report) -> str:

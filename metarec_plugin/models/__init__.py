@@ -1,5 +1,6 @@
 """The plugin's tables. Keys of the shop are strings: nothing here refers to a shop model."""
 
+from metarec_plugin.models.context import ContextDay
 from metarec_plugin.models.erased import ErasedEvent
 from metarec_plugin.models.event import Event
 from metarec_plugin.models.impression import Impression
@@ -7,4 +8,12 @@ from metarec_plugin.models.state import SubjectState
 from metarec_plugin.models.training import TrainingRun
 from metarec_plugin.models.version import ModelVersion
 
-__all__ = ["ErasedEvent", "Event", "Impression", "ModelVersion", "SubjectState", "TrainingRun"]
+__all__ = [
+    "ContextDay",
+    "ErasedEvent",
+    "Event",
+    "Impression",
+    "ModelVersion",
+    "SubjectState",
+    "TrainingRun",
+]

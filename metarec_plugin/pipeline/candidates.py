@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.adapt.priors import prior_scorer, priors_in
 from metarec_plugin.evaluate.calibration import NEUTRAL, Calibration, fit_calibration
 from metarec_plugin.evaluate.episodes import KS, Scorer
-from metarec_plugin.preprocess.histories import Dataset
+from metarec_plugin.evaluate.known import Known
+from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish.bundle import Bundle
 
 
@@ -23,13 +25,20 @@ class Candidate:
     kind: str
     arrays: Mapping[str, np.ndarray]  # the whole layout of its kind
     report: Mapping[str, Any] = field(default_factory=dict)  # what training said
+    known: Sequence[Known] = ()  # what the values of its prior arrays, if it has some, are read from
 
     def model(self) -> OnlineModel:
         """The model in memory, through the code that serves bundles."""
         return OnlineModel(Bundle(self.learner, {"kind": self.kind, "learner": self.learner}, self.arrays))
 
-    def scorer(self) -> Scorer:
-        return self.model().scorer()
+    def scorer(self, side: Histories | None = None) -> Scorer:
+        """The model's scorer; with a side, of that side's episodes, with what is known of its shoppers and moments."""
+        scorer = self.model().scorer()
+        if side is None:
+            return scorer
+        return prior_scorer(
+            scorer, priors_in(self.arrays), {each.group: each.values(side) for each in self.known}
+        )
 
 
 def make_candidate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,10 @@ from metarec_plugin.evaluate.baselines import BASELINES
 from metarec_plugin.evaluate.cache import measured_baselines
 from metarec_plugin.evaluate.comparison import Comparison, compare
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Scorer
+from metarec_plugin.evaluate.known import Known
 from metarec_plugin.evaluate.lift import LiftCurve, lift_curve
 from metarec_plugin.evaluate.measured import Measured, results_of
+from metarec_plugin.evaluate.prior_gains import TABLE_KS, Gain
 from metarec_plugin.evaluate.protocol import Result
 from metarec_plugin.evaluate.repeat_tuning import buys_again, with_own
 from metarec_plugin.evaluate.report import Report, Row, data_of, protocol_of, reliability_tables
@@ -24,6 +26,7 @@ from metarec_plugin.evaluate.variety import Variety, variety_of
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.environment import environment_of
+from metarec_plugin.pipeline.priors import PriorFits
 from metarec_plugin.preprocess.histories import Dataset
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class _Learned:
     measured: list[Measured]  # on the repeat track a second one, with the buy-again term
     lift: LiftCurve | None = None
     said: Mapping[str, Any] | None = None
+    gains: Sequence[Gain] = ()  # by what is known beside products
 
 
 def evaluate_dataset(
@@ -67,14 +71,15 @@ def evaluate_dataset(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     cache: Path | None = None,
     command: str = "",
+    known: Sequence[Known] = (),
 ) -> Report:
     """Tune or train each learner on training and validation shoppers and measure it on the test shoppers.
 
     Learners are scored through the code that serves, calibrated on validation shoppers; one that finds too
     little to learn from is reported as not run. `budget_seconds` is per learner; departments: (N,) codes,
     negative where unknown; features: (N, D), for the diversity of lists; options: by learner, before those of
-    the settings; cache: the folder of baselines tuned
-    before. Raises InvalidData on an unknown learner.
+    the settings; cache: the folder of baselines tuned before; known: what declared features and the moment add to
+    each trained learner is measured beside. Raises InvalidData on an unknown learner.
     """
     unknown = [name for name in learners if name not in ALL]
     if unknown:
@@ -90,6 +95,8 @@ def evaluate_dataset(
     trained: list[str] = []
     lifts: dict[str, LiftCurve] = {}
     said: dict[str, Mapping[str, Any]] = {}
+    gains: dict[str, Sequence[Mapping[str, Any]]] = {}
+    fits = PriorFits(dataset, known)
     started = time.perf_counter()
     for place, name in enumerate(learners):
         progress(place / len(learners), name)
@@ -99,11 +106,13 @@ def evaluate_dataset(
             continue
         within = _part(progress, name, place / len(learners), 0.9 / len(learners))
         training = _Training(seed, budget_seconds, device, options.get(name, {}))
-        learned = _learned(dataset, name, ks, training, departments, variety, within)
+        learned = _learned(dataset, name, ks, training, departments, variety, fits, within)
         found += learned.measured
         trained += [each.name for each in learned.measured]
         if learned.lift is not None:
             lifts[name], said[name] = learned.lift, learned.said or {}
+        if learned.gains:
+            gains[name] = [asdict(gain) for gain in learned.gains]
     ran = [each for each in found if not each.not_run]
     spent = time.perf_counter() - started - sum(each.seconds for each in found if not each.cached)
     results = {each.name: each.results for each in ran}
@@ -128,6 +137,7 @@ def evaluate_dataset(
         },
         lifts=lifts,
         training=said,
+        priors=gains,
         comparisons=_compared(results, rivals, seed),
         reliability={
             name: reliability_tables(results[name], HEADLINE_KS) for name in trained if name in results
@@ -148,6 +158,7 @@ def _learned(
     training: _Training,
     departments: np.ndarray | None,
     variety: Variety,
+    fits: PriorFits,
     progress: Progress,
 ) -> _Learned:
     started = time.perf_counter()
@@ -170,7 +181,9 @@ def _learned(
         tuning = time.perf_counter()
         called, own = with_own(name, scorer, dataset, ks, calibrated=True)
         measured.append(_measured(called, own, dataset, ks, time.perf_counter() - tuning, variety))
-    return _Learned(measured, lift, dict(candidate.report))
+    groups, gains = fits.measured(candidate, TABLE_KS)
+    decided = [gain for group in groups for gain in group.gains]
+    return _Learned(measured, lift, dict(candidate.report), [*decided, *gains])
 
 
 def _measured(

@@ -60,7 +60,7 @@ def report_page(found: Found) -> str:
     Raises ConfigurationError without matplotlib.
     """
     sections = [
-        section for make in (_verdict, _quality, _seeds, _calibration, _cost, _more, _missing, _origin)
+        section for make in (_verdict, _quality, _seeds, _calibration, _known, _cost, _more, _missing, _origin)
         if (section := make(found)) is not None
     ]  # fmt: skip
     context = {
@@ -177,6 +177,19 @@ def _calibration(found: Found) -> Section | None:
     return Section(
         _("Can the probabilities be trusted?"), words, picture, [report_tables.reliability(tables)]
     )
+
+
+def _known(found: Found) -> Section | None:
+    if not (gains := found.get("priors")):
+        return None
+    words = [
+        _(
+            "What shoppers declare, and hour, weekday, holidays and imported values of the day, shift the list for "
+            "those of whom few products are known. Each is measured alone, and those that count together. What does "
+            "not gain for certain on validation shoppers, each under weights that it had no part in, is off."
+        )
+    ]
+    return Section(_("Does it help to know who and when?"), words, tables=[report_tables.gains(gains)])
 
 
 def _cost(found: Found) -> Section | None:

@@ -116,6 +116,25 @@ def measures(rows: Sequence[Found]) -> Table:
     return Table(_("All measures, with 95 % intervals where a figure is a mean over shoppers"), head, table)
 
 
+def gains(by_learner: Mapping[str, Sequence[Found]]) -> Table:
+    rows = []
+    for learner, found in by_learner.items():
+        for g in found:
+            rows.append([
+                learner, g["group"], g["field"], _SIDES[g["side"]](), str(g["k"]), _figure(g["without"], ".4f"),
+                f"{g['gain']:+.4f} [{g['low']:+.4f}, {g['high']:+.4f}]", _("on") if g["on"] else _("off"),
+                f"{g['shoppers']:,}",
+            ])  # fmt: skip
+    head = [
+        _("learner"), _("of"), _("what is known"), _("measured on"), "k", _("NDCG@20 without"),
+        _("what it adds, 95 % interval"), _("in use"), _("shoppers"),
+    ]  # fmt: skip
+    return Table(_("What declared features and the moment add"), head, rows)
+
+
+_SIDES = {"validation": lambda: _("validation shoppers"), "test": lambda: _("test shoppers")}
+
+
 def not_run(reasons: Mapping[str, str]) -> Table:
     return Table(
         _("Left out"), [_("learner"), _("why")], [[name, why] for name, why in reasons.items()], worded=True

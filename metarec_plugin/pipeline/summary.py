@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from metarec_plugin.evaluate.tables import gain_table
+
 WIDTH = 34
 VERDICTS = {
     "passed": "PASSED",
@@ -20,7 +22,7 @@ def summary(report: Mapping[str, Any]) -> str:
     lines = [*_data(report["data"]), "", *_table(report)]
     for version in versions:
         if version["state"] != "baseline":
-            lines += ["", *_verdict(version)]
+            lines += ["", *_verdict(version), *_known(version)]
     promoted = next(version for version in versions if version["version"] == report["promoted"])
     lines += [
         "",
@@ -58,6 +60,14 @@ def _table(report: Mapping[str, Any]) -> list[str]:
     users = (max(figures.get(str(k), {}).get("users", 0) for figures in rows.values()) for k in ks)
     lines.append("  " + "held-out shoppers".ljust(WIDTH) + "".join(f"{n:9,}" for n in users))
     return lines
+
+
+def _known(version: Mapping[str, Any]) -> list[str]:
+    """What declared features and the moment add to a learner, and whether they are part of it."""
+    groups = version["training"].get("priors", {})
+    said = [f"  Known of the {name}: {'on' if g['on'] else 'off'} ({g['why']})" for name, g in groups.items()]
+    table = gain_table([gain for group in groups.values() for gain in group["gains"]])
+    return [*said, *(f"    {line}" for line in table.splitlines()[1:])]
 
 
 def _verdict(version: Mapping[str, Any]) -> list[str]:

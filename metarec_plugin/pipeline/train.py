@@ -17,6 +17,7 @@ from metarec_plugin.exceptions import ConfigurationError, InvalidData
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.newcomers import content_of, with_content
+from metarec_plugin.pipeline.priors import PriorFits, known_of_shop
 from metarec_plugin.pipeline.publishing import Measured, figures, measure, publish
 from metarec_plugin.pipeline.repeats import read_run, with_repeats
 from metarec_plugin.pipeline.runs import Progress, checkpoints_of
@@ -62,8 +63,10 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     progress(0.2, "writing the baselines")
     not_run = dict(baselines.not_run)
 
+    priors = PriorFits(dataset, known_of_shop(dataset))
+
     def completed(candidate: Candidate) -> Candidate:
-        return with_repeats(with_content(candidate, content), again)
+        return priors.added_to(with_repeats(with_content(candidate, content), again))
 
     versions = [publish(run, dataset, completed(candidate)) for candidate in fallbacks(dataset, baselines)]
     for i, learner in enumerate(run.learners):

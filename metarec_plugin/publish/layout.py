@@ -117,6 +117,24 @@ CONTENT: Layout = {
     "content.patience": ("f4", ()),
 }
 
+# And, each group all or nothing: what a shopper's declared features and the moment say of every product. R rows, one
+# for each value: of a category its text, of a number's band no text and the band's upper edge. E entries, K k's.
+PRIOR_GROUPS = ("subject", "context")
+
+
+def _priors(group: str) -> Layout:
+    return {
+        f"{group}.fields": ("S", (f"{group}.R",)),
+        f"{group}.values": ("S", (f"{group}.R",)),
+        f"{group}.uppers": ("f4", (f"{group}.R",)),
+        f"{group}.indptr": ("i4", (f"{group}.R + 1",)),
+        f"{group}.products": ("i4", (f"{group}.E",)),
+        f"{group}.ratios": ("f4", (f"{group}.E",)),
+        f"{group}.fading_k": ("f4", (f"{group}.K",)),
+        f"{group}.fading": ("f4", (f"{group}.K",)),
+    }
+
+
 # Beside any kind too: how likely the next product is one that the shopper already has, at each of Q sizes of a past.
 REPEATS: Layout = {
     "repeat.k": ("f4", ("Q",)),
@@ -181,7 +199,7 @@ def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _layout(kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
     """The layout of a kind, with each optional group of which there is an array."""
-    groups = (CONTENT, REPEATS, *(_EXPERTS if kind == "mixture" else ()))
+    groups = (CONTENT, REPEATS, *map(_priors, PRIOR_GROUPS), *(_EXPERTS if kind == "mixture" else ()))
     layout = dict(layout_of(kind))
     for group in groups:
         if not group.keys().isdisjoint(arrays):
@@ -199,10 +217,19 @@ def check_values(arrays: Mapping[str, np.ndarray]) -> None:
     keys = arrays["product_keys"]
     if (keys[1:] <= keys[:-1]).any():
         raise BundleError("Array 'product_keys' must ascend without repeats; it does not.")
-    for name in {"row_products", "maps.products", "contrast"} & set(arrays):
+    indices = {"row_products", "maps.products", "contrast", *(f"{group}.products" for group in PRIOR_GROUPS)}
+    for name in indices & set(arrays):
         products = arrays[name]
         if products.min() < 0 or products.max() >= len(keys):
             raise BundleError(f"Array {name!r} must lie in 0..{len(keys) - 1}; it does not.")
+    for group in PRIOR_GROUPS:
+        if f"{group}.indptr" in arrays:
+            _check_bounds(f"{group}.indptr", arrays[f"{group}.indptr"], len(arrays[f"{group}.ratios"]))
+
+
+def _check_bounds(name: str, bounds: np.ndarray, entries: int) -> None:
+    if bounds[0] != 0 or bounds[-1] != entries or (np.diff(bounds) < 0).any():
+        raise BundleError(f"Array {name!r} must ascend from 0 to {entries}; it does not.")
 
 
 def _words(dtype: str) -> str:

@@ -24,9 +24,9 @@ def adapted(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, lift: 
     return _ranked(model, scores, excluded, lift, k)
 
 
-def popular(model: OnlineModel, excluded: np.ndarray, k: int) -> Batches:
-    """Rank by the prior of the model: what a shopper without any event most probably takes."""
-    return _ranked(model, model.log_prior, excluded, 0.0, k)
+def popular(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, k: int) -> Batches:
+    """Rank by (N,) log probabilities without support: what a shopper without any event most probably takes."""
+    return _ranked(model, scores, excluded, 0.0, k)
 
 
 def popular_of_late(k: int) -> Batches:

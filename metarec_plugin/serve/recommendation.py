@@ -20,6 +20,7 @@ from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.lift import lift_at, lift_of
 from metarec_plugin.serve.newcomers import get_shelf
 from metarec_plugin.serve.past import OwnPast, only_again, own_ranking, read_past, with_past
+from metarec_plugin.serve.priors import counting, known_scores
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate, stage_of
@@ -101,6 +102,9 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
     # A worker knows the catalogue only: where a support holds more than that, its list is not the whole answer.
     if not subject or len(adapts_from) != len(model.index(support)):
         return
+    # And it knows products only, not who somebody declares to be or what moment it is.
+    if counting(model, question, len(adapts_from)):
+        return
     left = candidates.left_by_worker(
         subject,
         model.version,
@@ -129,7 +133,8 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if not adapted and not filling.past.bought:
         return
     question = filling.question
-    scores, outside = with_past(model, model.scores(adapts_from), filling.past)
+    known = known_scores(model.scores(adapts_from), model, question, len(adapts_from))
+    scores, outside = with_past(model, known, filling.past)
     if not adapted and scores is outside:
         return  # nothing of theirs is in the bundle either: the popular list is theirs as well as anybody's
     lift = lift_at(model, question.placement, len(adapts_from)) if adapted else 0.0
@@ -143,9 +148,10 @@ def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if model is None:
         filling.add(candidates.popular_of_late(question.k), POPULAR)
         return
-    ranked = candidates.popular(model, model.index(filling.left_out), question.k)
     nothing, towards = _adapts_from((), model)
-    _add(filling, ranked, POPULAR, model, lambda: model.log_prior, nothing, towards, 0.0)
+    scores = known_scores(model.popular, model, question, 0)
+    ranked = candidates.popular(model, scores, model.index(filling.left_out), question.k)
+    _add(filling, ranked, POPULAR, model, lambda: scores, nothing, towards, 0.0)
 
 
 def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:

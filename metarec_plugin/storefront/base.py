@@ -89,6 +89,19 @@ class Storefront:
         """Stream (key, *features) of every user, as `product_rows` does."""
         return rows.feature_rows(self.user_model._default_manager.all(), self.users.features)
 
+    def user_values(self, key: str, names: Collection[str]) -> dict[str, Any]:
+        """Return one user's values of those declared features that are named, in one query; none for a stranger."""
+        declared = {name: feature for name, feature in self.users.features.items() if name in names}
+        pks = parse_keys(self.user_model, [key])
+        if not declared or not pks:
+            return {}
+        queryset = self.user_model._default_manager.filter(pk__in=list(pks.values()))
+        return {
+            name: value
+            for _, *values in rows.feature_rows(queryset, declared)
+            for name, value in zip(declared, values)
+        }
+
     # What a page shows of a product
 
     def title_of(self, product: Any) -> str:

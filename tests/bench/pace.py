@@ -2,7 +2,7 @@
 
 usage: python -m tests.bench.pace [--data FOLDER] [--seeds 0,1,2] [--json var/bench/pace.json]
 The pace is the days of the support per product, cut into five bands by training shoppers; each band has the log
-ratios of its training shoppers' next products, as declared features have (evaluate/subject_fitting.py).
+ratios of its training shoppers' next products, as declared features have (evaluate/prior_fitting.py).
 """
 
 from __future__ import annotations

@@ -13,12 +13,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from metarec_plugin.collect.context_days import by_day, read_days
 from metarec_plugin.conf import get_config
+from metarec_plugin.evaluate.known import Known
 from metarec_plugin.evaluate.report import Report
 from metarec_plugin.evaluate.seeds import over_seeds
 from metarec_plugin.exceptions import MetaRecError
+from metarec_plugin.features.context import Calendar, read_time_zone, require_country
+from metarec_plugin.features.table import table_from_file
 from metarec_plugin.pipeline.declared import declared
 from metarec_plugin.pipeline.evaluate import ALL, KS, evaluate_dataset
+from metarec_plugin.pipeline.priors import known_of_shop, known_of_times, known_of_users
 from metarec_plugin.pipeline.report_page import report_page
 from metarec_plugin.preprocess.dataset import TRACKS, dataset_from_file, dataset_from_log
 from metarec_plugin.preprocess.files import read_users
@@ -42,8 +47,17 @@ class Command(BaseCommand):
         )
         parser.add_argument("--products", type=Path, help="features of products; adds no candidates")
         parser.add_argument(
-            "--users", type=Path, help="features of users; counted, no learner reads them yet"
+            "--users", type=Path, help="features of users: what they add to each trained learner is measured"
         )
+        parser.add_argument(
+            "--context",
+            nargs="?",
+            const=True,
+            metavar="FILE.csv",
+            help="measure what hour, weekday and holidays add, and what a file of day,name,value says of the days",
+        )
+        parser.add_argument("--country", help="whose holidays count; default METAREC['COUNTRY']")
+        parser.add_argument("--time-zone", help="of hours and days; default METAREC['TIME_ZONE']")
         parser.add_argument(
             "--clean",
             action="store_true",
@@ -102,10 +116,7 @@ class Command(BaseCommand):
         found = over_seeds(reports) if len(reports) > 1 else reports[0]
         self.stdout.write(found.table())
         if users := reports[0].data.get("user_features"):
-            self.stdout.write(
-                f"{users['users']:,} shoppers have features ({', '.join(users['features'])}); no learner reads "
-                "them yet."
-            )
+            self.stdout.write(f"{users['users']:,} shoppers have features ({', '.join(users['features'])}).")
         if options["json"]:
             text = json.dumps(found.as_json(), indent=1, allow_nan=False)
             options["json"].write_text(text + "\n", encoding="utf-8")
@@ -145,6 +156,7 @@ class Command(BaseCommand):
                 options=parse_options(options["option"]),
                 cache=get_config().artifacts / "cache" if options["cache"] else None,
                 command=_command_line(options),
+                known=_known(options, dataset),
             )
             users = _user_features(dataset, options["users"])
             return replace(report, data={**report.data, "user_features": users}) if users else report
@@ -177,6 +189,23 @@ def _user_features(dataset: Dataset, path: Path | None) -> dict[str, Any] | None
     }
 
 
+def _known(options: dict[str, Any], dataset: Dataset) -> list[Known]:
+    """What is known beside products and asked for: of files by their options, of the shop's own log all there is."""
+    config, users, context = get_config(), options["users"], options["context"]
+    if options["events"] is None and users is None and context is None:
+        return known_of_shop(dataset, measured=True)
+    found = []
+    if users is not None:
+        found.append(known_of_users(table_from_file(read_users(users), key="user_id"), dataset))
+    if context is not None:
+        zone = read_time_zone(options["time_zone"] or config.time_zone)
+        country = config.country if options["country"] is None else options["country"]
+        require_country(country)
+        days = {} if context is True else by_day(read_days(Path(context)))
+        found.append(known_of_times(Calendar(zone, country, days), dataset))
+    return [each for each in found if each is not None]
+
+
 def _command_line(options: dict[str, Any]) -> str:
     """Return the command as it would be typed, whether it was typed or called."""
     words = ["metarec_evaluate"]
@@ -199,7 +228,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 # The options that say what is measured, in the order of the help.
 _ASKED = (
-    "events", "products", "users", "clean", "kinds", "min_value", "track", "seed", "seeds", "learners", "ks",
+    "events", "products", "users", "context", "country", "time_zone",
+    "clean", "kinds", "min_value", "track", "seed", "seeds", "learners", "ks",
     "budget_seconds", "option", "device",
 )  # fmt: skip
 _DEFAULTS = {"track": "user", "learners": ALL, "ks": KS, "device": "auto"}
