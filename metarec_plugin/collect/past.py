@@ -47,8 +47,10 @@ def bought_by(subject: str) -> list[Bought]:
 def disliked_keys(request_or_subject: HttpRequest | str) -> frozenset[str]:
     """The products that a subject dislikes, from where `support_keys` reads: the cookie, the log or nowhere.
 
-    One query of the log at most.
+    One query of the log at most. A shop without dislikes is asked for none, and its pages do not depend on the cookie.
     """
+    if not get_config().dislikes:
+        return frozenset()
     if isinstance(request_or_subject, str):
         return disliked_by([request_or_subject])[request_or_subject]
     level = consent_of(request_or_subject)

@@ -46,7 +46,7 @@ def test_products_that_the_bundle_lacks_count_for_the_size_of_the_past_alone(aga
 
 
 def test_a_past_alone_is_ranked_by_times_age_and_how_often_such_a_product_is_bought_again(again):
-    own = again.own(past([3, 3, 3], [4, 1, 4], [0, 0, 90]))
+    own = again.own(past([3, 3, 3], [4, 1, 4], [0, 0, 365]))
     assert own == pytest.approx(np.array([4, 1, 2]) / 7)
     prone = again.own(past([0, 11], [1, 1], [5, 5]))
     assert prone[1] / prone[0] == pytest.approx(10, rel=1e-5)

@@ -1,7 +1,8 @@
 """What weights of a support add (quantity, value, age), what known dislikes do, and how a past is best ranked.
 
-usage: python -m tests.bench.supports [--data FOLDER] [--only online-retail,demo] [--seed N] [--json OUT]
-FOLDER holds ml-1m and online-retail. Kinds and dwell are not measured: no public log here has more than one kind.
+usage: python -m tests.bench.supports [--data FOLDER] [--only SET,SET] [--parts PART,PART] [--seed N] [--json OUT]
+FOLDER holds ml-1m and online-retail; the parts are weights, dislikes (of ml-1m) and again (of the others). Kinds and
+dwell are not measured: no public log here has more than one kind.
 """
 
 from __future__ import annotations
@@ -123,10 +124,26 @@ def weights_on(name: str, events: pl.DataFrame, dataset: Dataset, scorer: Weighe
     return out
 
 
+def _part(part: str, name: str, path: Path, seed: int) -> dict[str, Any] | None:
+    """What is measured of a data set, None where it says nothing of this."""
+    kinds, least = KINDS.get(name), MIN_VALUE.get(name)
+    rated = name in MIN_VALUE
+    if part == "again":
+        return None if rated else again(dataset_from_file(path, kinds, least, seed, track="repeat"))
+    if part == "dislikes" and not rated:
+        return None
+    dataset = dataset_from_file(path, kinds, least, seed)
+    fitted = fit("closed_form", dataset, seed=seed, device="cpu")
+    if part == "dislikes":
+        return dislikes(dataset, countable(scan_events(path), kinds, None), fitted)
+    return weights_on(name, countable(scan_events(path), kinds, least), dataset, Rows(fitted.arrays))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--only", default="online-retail,demo,ml-1m")
+    parser.add_argument("--parts", default="weights,dislikes,again")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "supports.json")
     options = parser.parse_args()
@@ -137,25 +154,19 @@ def main() -> None:
         path = demo_events(ROOT / "var" / "bench" / "demo.parquet")
         if name != "demo":
             path = options.data / name / "events.parquet"
-        started = time.perf_counter()
         print(name, flush=True)
-        kinds, least = KINDS.get(name), MIN_VALUE.get(name)
-        dataset = dataset_from_file(path, kinds, least, options.seed)
-        fitted = fit("closed_form", dataset, seed=options.seed, device="cpu")
-        events = countable(scan_events(path), kinds, least)
-        found[name] = {
-            "seed": options.seed,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": f"python -m tests.bench.supports --seed {options.seed}",
-            "shoppers": len(dataset.test),
-            "weights": weights_on(name, events, dataset, Rows(fitted.arrays)),
-        }
-        if name in MIN_VALUE:
-            found[name]["dislikes"] = dislikes(dataset, countable(scan_events(path), kinds, None), fitted)
-        else:
-            repeats = dataset_from_file(path, kinds, least, options.seed, track="repeat")
-            found[name]["again"] = again(repeats)
-        found[name]["seconds"] = time.perf_counter() - started
+        for part in options.parts.split(","):
+            started = time.perf_counter()
+            figures = _part(part, name, path, options.seed)
+            if figures is None:
+                continue
+            found.setdefault(name, {})[part] = {
+                "seed": options.seed,
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": f"python -m tests.bench.supports --only {name} --parts {part} --seed {options.seed}",
+                **figures,
+                "seconds": time.perf_counter() - started,
+            }
         options.json.write_text(json.dumps(found, indent=1))
 
 
