@@ -37,6 +37,11 @@ class Speakers:
     def name(self, row: int) -> str:
         return self.experts[self.expert[row]]
 
+    def alone(self, row: int) -> str:
+        """Name what would be left without support: `trend` if that lifts the product more than the prior does."""
+        prior, trend = self.shares[row, 0], self.shares[row, 1] if "trend" in self.experts else 0.0
+        return "trend" if trend > max(prior, 0.0) else "prior"
+
 
 def speakers(
     parts: Parts, names: tuple[str, ...], factor: float, total: np.ndarray, support: np.ndarray

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from metarec_plugin.serve.because import NOTHING, Teller, Told
 from metarec_plugin.serve.candidates import Batches
+from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.past import OwnPast
 from metarec_plugin.serve.question import Question
 from metarec_plugin.serve.reasons import reason_for, reason_to_buy_again
-from metarec_plugin.serve.slate import CONTENT, NEWEST, Entry
+from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR, Entry, stage_of
 from metarec_plugin.storefront import get_storefront
 
 
@@ -22,24 +26,50 @@ class Filling:
         self._seen = set(self.left_out)
         self.entries: list[Entry] = []
         self.sources: set[str] = set()  # what the steps that gave an entry ranked by
+        self._not_shown: set[str] = set()  # candidates that the shop does not show now
+        self._teller: Teller | None = None
 
     @property
     def full(self) -> bool:
         return len(self.entries) >= self.question.k
 
-    def add(self, batches: Batches, source: str, newcomers: Container[str] = ()) -> None:
+    def add(
+        self, batches: Batches, source: str, newcomers: Container[str] = (), teller: Teller | None = None
+    ) -> None:
         """Append eligible candidates until the slate is full: one query a batch, no batch once it is full.
 
         newcomers: keys among the candidates whose scores come from features, whatever the rest were ranked by.
+        teller: explains the rest.
         """
+        self._teller = teller or self._teller
         for batch in batches:
             fresh = {key: score for key, score in batch if key not in self._seen}
             if fresh:
-                live = get_storefront().live_products(list(fresh), self.question.request)
+                told = self._told(list(fresh), teller)
+                named = {each.because for each in told.values() if each.because}
+                # What is named is asked for in the same query, and named only if it is shown itself.
+                live = get_storefront().live_products(
+                    [*fresh, *(named - fresh.keys())], self.question.request
+                )
+                self._not_shown |= fresh.keys() - live.keys()
                 found = ((key, live[key], score) for key, score in fresh.items() if key in live)
-                self._append(found, source, newcomers)
+                titles = {key: self._title(live[key]) for key in named if key in live}
+                self._append(found, source, newcomers, told, titles)
             if self.full:
                 return
+
+    def finished(self) -> tuple[tuple[Entry, ...], str]:
+        """Return the entries and what they were ranked by: popular where the support changed nothing."""
+        keys = [entry.key for entry in self.entries]
+        same = self._teller is not None and self._teller.is_popular(keys, self._not_shown)
+        if not same or not self.sources <= {ADAPTED, CONTENT}:
+            return tuple(self.entries), stage_of(self.sources)
+        entries = []
+        for entry in self.entries:
+            told = Told(expert=entry.expert)
+            reason = self._reason(entry.key, POPULAR, told, "")
+            entries.append(replace(entry, source=POPULAR, reason=reason, because=""))
+        return tuple(entries), POPULAR if keys else stage_of(self.sources)
 
     def add_newest(self) -> None:
         """Append the newest products. One query, for enough rows to survive all that is left out."""
@@ -47,9 +77,22 @@ class Filling:
         newest = get_storefront().newest_products(self.question.request, limit)
         self._append(((str(product.pk), product, 0.0) for product in newest), NEWEST)
 
+    def _told(self, keys: Sequence[str], teller: Teller | None) -> dict[str, Told]:
+        return {} if teller is None else Guard(self.question.placement)(partial(teller, keys), {})
+
+    def _title(self, product: Any) -> str:
+        """The title of a product that led to others; a shop's mistake there costs the name, not the list."""
+        return Guard(self.question.placement)(partial(get_storefront().title_of, product), "")
+
     def _append(
-        self, found: Iterable[tuple[str, Any, float]], source: str, newcomers: Container[str] = ()
+        self,
+        found: Iterable[tuple[str, Any, float]],
+        source: str,
+        newcomers: Container[str] = (),
+        told: Mapping[str, Told] | None = None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
+        told, titles = told or {}, titles or {}
         for key, product, score in found:
             if self.full:
                 return
@@ -57,6 +100,13 @@ class Filling:
                 self._seen.add(key)
                 self.sources.add(source)
                 own = CONTENT if key in newcomers else source
-                again = key in self.past.bought
-                reason = reason_to_buy_again() if again else reason_for(own, self.question.placement)
-                self.entries.append(Entry(key, product, len(self.entries), score, own, reason))
+                each = told.get(key, NOTHING)
+                reason = self._reason(key, own, each, titles.get(each.because, ""))
+                entry = Entry(key, product, len(self.entries), score, own, reason, each.because, each.expert)
+                self.entries.append(entry)
+
+    def _reason(self, key: str, source: str, told: Told, title: str) -> str:
+        if key in self.past.bought:
+            return reason_to_buy_again()
+        on_page = told.because in self.question.context
+        return reason_for(source, self.question.placement, told, title, on_page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
+from metarec_plugin.serve.because import NOTHING, Told
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR
 
 
@@ -12,8 +13,21 @@ def reason_to_buy_again() -> str:
     return _("Buy again")
 
 
-def reason_for(source: str, placement: str) -> str:
-    """The reason in the active language; it names no event of the shopper."""
+def reason_for(
+    source: str, placement: str, told: Told = NOTHING, title: str = "", on_page: bool = False
+) -> str:
+    """The reason in the active language.
+
+    title: of the product that led here, empty where it may not be named: it names what the shopper looked at.
+    on_page: whether that product is one that the page is about.
+    """
+    if source in (ADAPTED, POPULAR) and told.expert in ("prior", "trend"):
+        return _("Popular right now") if told.expert == "trend" else _("Popular in this shop")
+    if source == ADAPTED and title:
+        if not on_page:
+            return _("Because you looked at %(title)s") % {"title": title}
+        if placement == "basket":
+            return _("Goes with %(title)s") % {"title": title}
     if source == ADAPTED:
         by_placement = {
             "product": _("Often chosen together with this product"),

@@ -14,6 +14,7 @@ from metarec_plugin.collect import consent_of, known_subject, log_impressions, s
 from metarec_plugin.collect.impressions import Shown
 from metarec_plugin.conf import get_config
 from metarec_plugin.serve import candidates
+from metarec_plugin.serve.because import Teller
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.filling import Filling
 from metarec_plugin.serve.guard import Guard
@@ -23,7 +24,7 @@ from metarec_plugin.serve.past import OwnPast, only_again, own_ranking, read_pas
 from metarec_plugin.serve.priors import counting, known_scores
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
-from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate, stage_of
+from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate
 from metarec_plugin.signals import slate_served
 
 
@@ -58,16 +59,16 @@ def recommend(
     for step in (_add_bought,) if only_again(question) else steps:
         if not filling.full:
             guard(partial(step, filling, support, model), None)
-    entries = tuple(filling.entries)
+    entries, stage = filling.finished()
     slate = Slate(
         id=sign_slate(slate_id),
         entries=entries,
-        stage=stage_of(filling.sources),
+        stage=stage,
         model_version=model.version if model is not None else None,
         placement=placement,
         problem=guard.problem,
     )
-    guard(partial(_report, question, bool(history or past.disliked), slate, slate_id), None)
+    guard(partial(_report, question, history, slate, slate_id), None)
     return slate
 
 
@@ -133,14 +134,17 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if not adapted and not filling.past.bought:
         return
     question = filling.question
-    known = known_scores(model.scores(adapts_from), model, question, len(adapts_from))
+    answer = model.answer(adapts_from)
+    known = known_scores(answer.scores, model, question, len(adapts_from))
     scores, outside = with_past(model, known, filling.past)
     if not adapted and scores is outside:
         return  # nothing of theirs is in the bundle either: the popular list is theirs as well as anybody's
     lift = lift_at(model, question.placement, len(adapts_from)) if adapted else 0.0
-    ranked = candidates.adapted(model, scores, model.index(filling.left_out), lift, question.k)
+    excluded = model.index(filling.left_out)
+    ranked = candidates.adapted(model, scores, excluded, lift, question.k)
     source = CONTENT if adapted and not len(model.index(support)) else ADAPTED
-    _add(filling, ranked, source, model, lambda: outside, adapts_from, towards, lift)
+    teller = Teller(model, answer, support, excluded, lift, question.k) if adapted else None
+    _add(filling, ranked, source, model, lambda: outside, adapts_from, towards, lift, teller)
 
 
 def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
@@ -173,22 +177,23 @@ def _add(
     adapts_from: np.ndarray,
     towards: np.ndarray | None,
     lift: float,
+    teller: Teller | None = None,
 ) -> None:
     """Add what the model ranks, with the products that it does not know where their own scores put them."""
     shelf = get_shelf(model)
     if shelf is None or towards is None:
-        filling.add(batches, source)
+        filling.add(batches, source, teller=teller)
         return
     newcomers = shelf.ranked(scores, adapts_from, towards, lift, filling.left_out)
-    filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers})
+    filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers}, teller)
 
 
-def _report(question: Question, personal: bool, slate: Slate, slate_id: str) -> None:
+def _report(question: Question, history: tuple[str, ...], slate: Slate, slate_id: str) -> None:
     """Store what is shown, where consent allows, and tell whoever listens."""
     subject = _subject(question)
     if question.request is not None:
         # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
-        if subject or personal:
+        if subject or history:
             mark_personal(question.request)
         shown = [Shown(entry.key, entry.rank, entry.source) for entry in slate]
         log_impressions(question.request, slate_id, question.placement, shown, version=slate.model_version)

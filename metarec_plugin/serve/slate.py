@@ -17,7 +17,12 @@ EMPTY = "empty"  # no product could be shown
 
 @dataclass(frozen=True)
 class Entry:
-    """One product of a slate. `rank` counts from 0; `score` is comparable within one source only."""
+    """One product of a slate. `rank` counts from 0; `score` is comparable within one source only.
+
+    because: the key of the product that led here: of the shopper's own, or of the page's; empty where none did, where
+    it is not known, and where the list without them would have it too. expert: the part of the model that heard it,
+    or `prior` or `trend`, which are the same for everybody; empty where no model was asked.
+    """
 
     key: str
     product: Any  # the shop's own model instance, as the live database had it
@@ -25,14 +30,16 @@ class Entry:
     score: float
     source: str
     reason: str
+    because: str = ""
+    expert: str = ""
 
 
 @dataclass(frozen=True)
 class Slate:
     """One answer. `id` is signed: the page sends it back with a click.
 
-    stage: what the list was ranked by, at best; newcomers in it do not change that. problem: why a better source
-    was not used, empty if none failed.
+    stage: what the list was ranked by, at best; newcomers in it do not change that, and a list that is the same as
+    without the shopper's products is popular. problem: why a better source was not used, empty if none failed.
     """
 
     id: str

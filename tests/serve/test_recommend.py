@@ -157,15 +157,6 @@ def test_without_consent_the_shoppers_events_do_not_count(publish, visit, keys):
     assert recommend(visit(keys[3:5], consent="none"), placement="home").stage == "popular"
 
 
-def test_the_reason_is_said_in_words(publish, visit, products, keys):
-    publish()
-    reasons = {
-        placement: recommend(visit(keys[:2]), placement=placement, context=products[3]).entries[0].reason
-        for placement in ("home", "product", "basket")
-    }
-    assert len(set(reasons.values())) == 3
-
-
 # What a shopper's page leaves behind
 
 
