@@ -68,7 +68,7 @@ def recommend(
         placement=placement,
         problem=guard.problem,
     )
-    guard(partial(_report, question, history, slate, slate_id), None)
+    guard(partial(_report, question, bool(history or past.disliked), slate, slate_id), None)
     return slate
 
 
@@ -188,12 +188,12 @@ def _add(
     filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers}, teller)
 
 
-def _report(question: Question, history: tuple[str, ...], slate: Slate, slate_id: str) -> None:
+def _report(question: Question, personal: bool, slate: Slate, slate_id: str) -> None:
     """Store what is shown, where consent allows, and tell whoever listens."""
     subject = _subject(question)
     if question.request is not None:
         # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
-        if subject or history:
+        if subject or personal:
             mark_personal(question.request)
         shown = [Shown(entry.key, entry.rank, entry.source) for entry in slate]
         log_impressions(question.request, slate_id, question.placement, shown, version=slate.model_version)

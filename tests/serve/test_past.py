@@ -6,15 +6,18 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.http import HttpResponse
 from django.test import override_settings
 from django.utils import timezone, translation
 
 from metarec_plugin import record_event
+from metarec_plugin.collect.visitor import write_cookie
 from metarec_plugin.conf import DEFAULT_PLACEMENTS
 from metarec_plugin.evaluate.repeats import RepeatParams, Repeats
 from metarec_plugin.models import SubjectState
 from metarec_plugin.serve import recommend
 from metarec_plugin.serve.current import get_model
+from metarec_plugin.serve.privacy import keep_private
 from shop.models import Product
 from tests.serve.test_recommend import keys_of, ranked, saw
 from tests.settings import METAREC
@@ -81,6 +84,28 @@ def test_a_visitor_under_session_consent_is_spared_what_they_dislike(publish, vi
     shown = keys_of(recommend(request, placement="home"))
     record_event(request, "dislike", shown[0])
     assert keys_of(recommend(request, placement="home"))[:9] == shown[1:]
+
+
+def test_a_page_about_a_product_is_private_for_who_dislikes_something(publish, visit, keys):
+    publish()
+    for dislikes, private in (([], False), ([keys[8]], True)):
+        request, response = visit(), HttpResponse()
+        for key in dislikes:
+            record_event(request, "dislike", key)
+        shown = keys_of(recommend(request, placement="product", context=keys[3], k=60))
+        assert (keys[8] in shown) != private
+        keep_private(request, response)
+        assert ("private" in response.get("Cache-Control", "")) == private
+
+
+def test_a_shop_without_dislikes_has_pages_that_do_not_depend_on_the_cookie(publish, visit, keys):
+    publish()
+    for dislikes, depends in (({"dislike": None}, True), ({}, False)):
+        with override_settings(METAREC={**METAREC, "DISLIKES": dislikes}):
+            request, response = visit(), HttpResponse()
+            recommend(request, placement="product", context=keys[3])
+            write_cookie(request, response)
+        assert response.has_header("Vary") == depends
 
 
 def test_a_workers_list_is_served_without_what_is_disliked_since(publish, keys):
