@@ -178,8 +178,8 @@ def _are_dislikes(value: Any) -> bool:
 def is_time_zone(value: Any) -> bool:
     try:
         return isinstance(value, str) and bool(ZoneInfo(value))
-    except (ValueError, ZoneInfoNotFoundError, OSError):  # a path, a name that is not there, a folder of names
-        return False
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        return False  # a path, a name that is not there, a folder of names
 
 
 def _is_folder(value: Any) -> bool:
