@@ -1,7 +1,9 @@
 """Time adaptation and ranking of one subject in process, beside `implicit`'s fold-in, with one BLAS thread.
 
-usage: python -m tests.bench.speed [--products 10000,100000] [--supports 1,5,10,50] [--runs 201] [--json OUT]
---processor-time counts only when this process had a core, for a machine that others use too.
+usage: python -m tests.bench.speed [--products 10000,100000] [--supports 1,5,10,50] [--models "mixture;MAML-NN"]
+                                   [--runs 201] [--processor-time] [--json OUT]
+Without --runs 201 of each, fewer where products are many. --processor-time counts only when this process had a core,
+for a machine that others use too. --models takes what is in MODELS, the parts of a mixture too.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from metarec_plugin.train.joined_rows import joined_width
 
 DIMENSIONS, LIST = 64, 20
 SUPPORTS = (1, 5, 10, 50)
-RUNS, WARM_UP = 201, 20
+RUNS, FEWEST, WARM_UP = 201, 31, 5
 SIZES = {"d": DIMENSIONS, "e": DIMENSIONS, "h": 64, "R": 12, "G": 2, "M": 4, "D": 3, "H": len(HALF_LIVES)}
 REFERENCE = "implicit ALS fold-in"
 
@@ -152,6 +154,10 @@ MODELS: dict[str, Callable[[int], OnlineModel]] = {
     "MAML-NN": lambda n: synthetic("amortised", n, 0),
     "MAML-NN, 1 step": lambda n: synthetic("amortised", n, 1),
     "mixture": lambda n: synthetic("mixture", n, learners={"maml": 2, "maml_nn": 1}),
+}
+USUAL = tuple(MODELS)
+# What a mixture would cost with less in it.
+MODELS |= {
     "mixture, MAML-NN without a step": lambda n: synthetic("mixture", n, learners={"maml": 2, "maml_nn": 0}),
     "mixture, MAML alone": lambda n: synthetic("mixture", n, learners={"maml": 2}),
     "mixture, MAML-NN alone": lambda n: synthetic("mixture", n, learners={"maml_nn": 1}),
@@ -160,7 +166,7 @@ MODELS: dict[str, Callable[[int], OnlineModel]] = {
 
 def measure(
     n_products: int,
-    names: Sequence[str] = tuple(MODELS),
+    names: Sequence[str] = USUAL,
     supports: Sequence[int] = SUPPORTS,
     runs: int = RUNS,
     clock: Callable[[], float] = time.perf_counter,
@@ -179,8 +185,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", default="10000,100000")
     parser.add_argument("--supports", default=",".join(map(str, SUPPORTS)))
-    parser.add_argument("--models", default=";".join(MODELS), help="names, with ; between them")
-    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--models", default=";".join(USUAL), help="names, with ; between them")
+    parser.add_argument("--runs", type=int)
     parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--json")
     options = parser.parse_args()
@@ -188,7 +194,8 @@ def main() -> None:
     supports = tuple(map(int, options.supports.split(",")))
     results = {}
     for n_products in map(int, options.products.split(",")):
-        found = measure(n_products, options.models.split(";"), supports, options.runs, clock)
+        runs = options.runs or min(RUNS, max(FEWEST, 20_000_000 // n_products))
+        found = measure(n_products, options.models.split(";"), supports, runs, clock)
         results[n_products] = found
         print(f"{n_products:,} products: ms, and times implicit's, at k = {', '.join(map(str, supports))}")
         for name in found[supports[0]]:
