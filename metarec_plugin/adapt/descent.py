@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
@@ -106,7 +107,7 @@ class Descent:
         return summed / np.float32(total)
 
 
-class Vector:
+class Vector(ABC):
     """What two kinds share: a subject's vector u, moved by the support, says V u + bias."""
 
     experts: tuple[str, ...] = ()
@@ -129,9 +130,9 @@ class Vector:
         start, expected = self.start(support)
         return start, self.descent(start, support, expected)
 
+    @abstractmethod
     def start(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the (d,) vector that the inner loop starts from, and V'softmax there if it is known."""
-        raise NotImplementedError
 
     def moves(self, support: np.ndarray, start: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Return (k, d): what each product of the support moved the vector by, on the way from start to state."""

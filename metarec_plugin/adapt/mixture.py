@@ -12,11 +12,10 @@ from metarec_plugin.adapt.amortised import Amortised
 from metarec_plugin.adapt.descent import InnerLoop, Vector
 from metarec_plugin.adapt.passes import Said
 from metarec_plugin.adapt.speaking import Explain, Parts, entries_of
+from metarec_plugin.evaluate.experts import MAPS, MOST
 from metarec_plugin.exceptions import BundleError
 
 Arrays = Mapping[str, np.ndarray]
-MAPS = ("learned", "shared", "near", "after")  # in the order that training writes them
-MOST = math.log(51)  # log(1 + k) of the longest support that the gate was made for
 DAY = 86_400.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,14 +9,9 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from metarec_plugin.evaluate.experts import LEARNERS, MOST
 from metarec_plugin.train.amortised import Encoder, encode
 from metarec_plugin.train.inner import Params, adapt, descend_many, raw_scores
-
-LEARNERS = (
-    "maml",
-    "maml_nn",
-)  # those of a mixture that keep a vector for each subject, in the order of their columns
-MOST = math.log(51)  # log(1 + k) of the longest support that the gate was made for
 
 
 class Question(NamedTuple):

@@ -31,7 +31,7 @@ from metarec_plugin.train.trainer import Learner, Outcome, Trainer, TrainerConfi
 VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
 STEP_SIZE_BATCHES = 4
 HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
-MAPS = "closed_form"  # the mixture's expert that is not trained by steps
+CLOSED_FORM = "closed_form"  # the mixture's expert that is not trained by steps
 GATE_SHARE = 0.2  # of a mixture's time budget: joining the maps and fitting the gate
 MIN_SHARE = 0.1  # of it, for each learner at least, however long the closed form took
 
@@ -151,7 +151,7 @@ def _maml_nn(request: Request) -> Fitted:
 
 def _mixture(request: Request) -> Fitted:
     config = configured("mixture", MixtureConfig(), request.options)
-    started, left = time.monotonic(), [MAPS, *config.learners]
+    started, left = time.monotonic(), [CLOSED_FORM, *config.learners]
     parts = len(left)
 
     def expert(name: str) -> Fitted:
@@ -159,7 +159,9 @@ def _mixture(request: Request) -> Fitted:
         place = parts - len(left)
         left.remove(name)
         remaining = (1 - GATE_SHARE) * request.budget_seconds - (time.monotonic() - started)
-        budget = max(MIN_SHARE * request.budget_seconds, remaining / max(1, len(left) + (name != MAPS)))
+        budget = max(
+            MIN_SHARE * request.budget_seconds, remaining / max(1, len(left) + (name != CLOSED_FORM))
+        )
 
         def within(fraction: float, message: str) -> None:
             request.progress(0.75 * (place + fraction) / parts, f"{name}: {message}")

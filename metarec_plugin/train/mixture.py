@@ -13,18 +13,18 @@ from torch import Tensor
 
 from metarec_plugin.evaluate.covisits import covisit_maps
 from metarec_plugin.evaluate.episodes import Episodes
+from metarec_plugin.evaluate.experts import LEARNERS, MAPS
 from metarec_plugin.evaluate.item_knn import item_knn_arrays
 from metarec_plugin.evaluate.priors import DAY
 from metarec_plugin.evaluate.trends import trend_arrays
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train import expert_columns
 from metarec_plugin.train.device import one_thread
-from metarec_plugin.train.expert_columns import LEARNERS, Question
+from metarec_plugin.train.expert_columns import Question
 from metarec_plugin.train.fitted import Fitted, Progress
 from metarec_plugin.train.gate import GateConfig, fit_gate, gate_cases
 from metarec_plugin.train.joined_rows import joined, joined_width, rows_of
 
-MAPS = ("learned", "shared", "near", "after")  # in the order of their columns
 SHRINKAGE = 20.0  # of the buyers that two products share
 KEEPING = (
     0.75  # rare products have the largest entries and are seldom bought: kept by |entry| * prior^keeping

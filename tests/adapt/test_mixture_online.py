@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from metarec_plugin.adapt import mixture
 from metarec_plugin.adapt.logits import Moments
-from metarec_plugin.adapt.mixture import MAPS
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.adapt.passes import Said
+from metarec_plugin.evaluate.experts import LEARNERS
 from metarec_plugin.publish.bundle import Bundle
-from metarec_plugin.train import mixture as training
 from tests import bundles
 from tests.adapt.plain import plain_scores
 from tests.bench.speed import synthetic
@@ -72,8 +72,8 @@ def test_an_expert_that_the_gate_does_not_listen_to_is_not_asked(monkeypatch):
     )
 
 
-def test_maps_are_named_as_training_writes_them():
-    assert training.MAPS == MAPS
+def test_learners_stand_in_the_order_of_the_gates_columns():
+    assert tuple(mixture.LEARNERS) == LEARNERS
 
 
 @pytest.mark.parametrize("kind", ADAPTING)

@@ -11,6 +11,7 @@ import pytest
 
 from metarec_plugin.evaluate.bootstrap import paired_interval
 from metarec_plugin.evaluate.episodes import HEADLINE_KS
+from metarec_plugin.evaluate.experts import MAPS
 from metarec_plugin.evaluate.protocol import evaluate
 from metarec_plugin.pipeline.candidates import make_candidate
 from metarec_plugin.preprocess.histories import Dataset
@@ -18,7 +19,7 @@ from metarec_plugin.publish.layout import check_arrays
 from metarec_plugin.train import Fitted, fit
 from metarec_plugin.train.fitted import silent
 from metarec_plugin.train.gate import GateConfig
-from metarec_plugin.train.mixture import DECAYS, FIRST, MAPS, MixtureConfig, fit_mixture
+from metarec_plugin.train.mixture import DECAYS, FIRST, MixtureConfig, fit_mixture
 from tests.evaluate.shoppers import DAY, histories, planted
 
 LEARNERS = ("maml", "maml_nn")
