@@ -1,6 +1,6 @@
 """Two clicks on the demo store: how far a department's share of the list rises, at which cost in NDCG@20.
 
-usage: python -m tests.bench.adaptation [--learners closed_form,maml] [--json OUT]
+usage: python -m tests.bench.adaptation [--learners mixture,closed_form,maml,item_knn] [--json OUT]
 The data are the demo store's own, read from its source files as `load_demo` offers them: what is not for sale is
 left out, and shoppers are split as in a store run.
 """
@@ -186,7 +186,7 @@ def models(store: DemoStore, learners: Sequence[str], budget_seconds: float = 60
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--learners", default="closed_form,maml,item_knn")
+    parser.add_argument("--learners", default="mixture,closed_form,maml,item_knn")
     parser.add_argument("--budget-seconds", type=float, default=60.0)
     parser.add_argument("--json")
     options = parser.parse_args()
