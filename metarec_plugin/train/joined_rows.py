@@ -68,11 +68,19 @@ def _joined(maps: Sequence[Rows], spread: np.ndarray, keep: np.ndarray, width: i
     columns = np.concatenate([c for c, _ in maps], axis=1)  # (b, all)
     entries = np.concatenate([v for _, v in maps], axis=1)
     source = np.concatenate([np.full(c.shape[1], place) for place, (c, _) in enumerate(maps)])
-    cells = (np.arange(b)[:, None] * n_products + columns).ravel()
     said = np.flatnonzero(entries.ravel())
-    cells, back = np.unique(cells[said], return_inverse=True)  # ascending: by row, then by column
-    table = np.zeros((len(cells), len(maps)), dtype=np.float32)
-    table[back, np.broadcast_to(source, columns.shape).ravel()[said]] = entries.ravel()[said]
+    cells = (np.arange(b)[:, None] * n_products + columns).ravel()[said]
+    source, entries = np.broadcast_to(source, columns.shape).ravel()[said], entries.ravel()[said]
+    # The cells of which a map says something, ascending: by row, then by column.
+    if n_products <= columns.shape[1]:  # writing them all down is quicker than sorting those said
+        table = np.zeros((b * n_products, len(maps)), dtype=np.float32)
+        table[cells, source] = entries
+        cells = np.flatnonzero(table.any(axis=1))
+        table = table[cells]
+    else:
+        cells, back = np.unique(cells, return_inverse=True)
+        table = np.zeros((len(cells), len(maps)), dtype=np.float32)
+        table[back, source] = entries
     row, column = np.divmod(cells, n_products)
     weight = (np.abs(table) / np.maximum(spread[row], 1e-12)).max(axis=1) * keep[column]
     order = np.lexsort((-weight, row))

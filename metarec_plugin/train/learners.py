@@ -32,7 +32,7 @@ VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be 
 STEP_SIZE_BATCHES = 4
 HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
 CLOSED_FORM = "closed_form"  # the mixture's expert that is not trained by steps
-GATE_SHARE = 0.2  # of a mixture's time budget: joining the maps and fitting the gate
+GATE_SHARE = 0.3  # of a mixture's time budget: what weighing the experts takes
 MIN_SHARE = 0.1  # of it, for each learner at least, however long the closed form took
 
 

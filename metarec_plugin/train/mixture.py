@@ -62,10 +62,11 @@ def fit_mixture(
     """
     config = config or MixtureConfig()
     started = time.monotonic()
-    experts = {name: fit_learner(name) for name in ("closed_form", *config.learners)}
-    progress(0.7, "joining the maps")
+    experts = {"closed_form": fit_learner("closed_form")}
+    # Before the learners by steps, so that these know what time is left.
     arrays: dict[str, np.ndarray] = {**_map_arrays(dataset, experts["closed_form"]), **trend_arrays(dataset)}
     for name in config.learners:
+        experts[name] = fit_learner(name)
         arrays |= {f"{name}.{key}": array for key, array in experts[name].arrays.items()}
     progress(0.85, "weighing the experts")
     arrays |= _scale_of_known(dataset)

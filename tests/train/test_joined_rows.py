@@ -96,6 +96,15 @@ def test_a_joined_row_keeps_the_columns_that_matter_most_to_any_map(width):
     np.testing.assert_allclose(spread, np.stack([m.std(axis=1) for m in matrices], axis=1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("widths", [(2, 3), (N, N)], ids=["fewer entries than products", "more"])
+def test_joined_maps_say_what_each_says(widths):
+    matrices = [off_diagonal(dense_map(11)), off_diagonal(dense_map(12))]
+    maps = [rows_of(sp.csr_matrix(matrix), np.ones(N), width) for matrix, width in zip(matrices, widths)]
+    products, values, _ = joined(maps, np.ones(N), N)
+    for m, own in enumerate(maps):
+        np.testing.assert_array_equal(dense_of(products, values[:, m]), dense_of(*own))
+
+
 def test_rows_of_different_widths_join_and_pieces_make_no_difference(monkeypatch):
     matrices = [off_diagonal(dense_map(9)), off_diagonal(dense_map(10))]
     maps = [rows_of(sp.csr_matrix(matrix), np.ones(N), width) for matrix, width in zip(matrices, (3, 7))]
