@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metarec_plugin.adapt.kinds import KINDS
-from metarec_plugin.adapt.passes import Said
+from metarec_plugin.adapt.passes import Said, log_total
 from metarec_plugin.adapt.speaking import Explain, Parts, Speakers, speakers
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a model says to one support: (N,) log probabilities, and on request who made it say so of which products."""
+    """What a model says to one support, and on request who made it say so of which products.
 
-    scores: np.ndarray
+    logits: (N,), log probabilities but for a constant. They rank, and a list needs no more.
+    """
+
+    logits: np.ndarray
     _support: np.ndarray
     _explain: Explain
     _names: tuple[str, ...]  # of the experts
@@ -37,12 +40,17 @@ class Answer:
     _log_prior: np.ndarray  # (N,)
     _mean_log_prior: float
 
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """(N,) log probabilities: the logits less one number, which costs a pass of exponentials."""
+        return self.logits - np.float32(log_total(self.logits))
+
     def speakers(self, products: np.ndarray, lift: float = 0.0) -> Speakers:
         """Share out what puts (m,) products above the mean one: score - lift * log prior, as they are ranked.
 
         Costs two means and a few look-ups: a learner's vector is kept with the answer.
         """
-        total = self.scores[products] - self.scores.mean()  # (m,)
+        total = self.logits[products] - self.logits.mean()  # (m,)
         total -= lift * (self._log_prior[products] - self._mean_log_prior)
         return speakers(self._explain(products), self._names, self._factor, total, self._support)
 
@@ -161,24 +169,23 @@ class OnlineModel:
 
         return score
 
-    def _answer(self, scores: np.ndarray, factor: float, support: np.ndarray, explain: Explain) -> Answer:
-        return Answer(scores, support, explain, self._names, factor, self.log_prior, self._mean_log_prior)
+    def _answer(self, logits: np.ndarray, factor: float, support: np.ndarray, explain: Explain) -> Answer:
+        return Answer(logits, support, explain, self._names, factor, self.log_prior, self._mean_log_prior)
 
     def _nobody(self, products: np.ndarray) -> Parts:
         return Parts(np.zeros((len(products), len(self._names), 0)))
 
     def _calibrated(self, said: Said, k: int) -> tuple[np.ndarray, float]:
-        """Return (N,) log softmax(a z(raw) + b log prior), and a / deviation; a and b are linear in log(1 + k)."""
+        """Return (N,) a raw / deviation + b log prior, and a / deviation; a and b are linear in log(1 + k)."""
         _, scales, prior_weights = self._calibration
         at = math.log1p(k)
         scale, prior_weight = (
             float(np.interp(at, self._calibrated_at, measured)) for measured in (scales, prior_weights)
         )
-        scores, factor = said.log_softmax(scale, prior_weight, self.log_prior)
-        # One number that is not finite makes every score so.
-        if not math.isfinite(scores[0]):
+        logits, factor = said.logits(scale, prior_weight, self.log_prior)
+        if not math.isfinite(factor):
             raise BundleError(
                 f"Bundle {self.version} gives scores that are not finite for a support of {k}. "
                 "Roll back (manage.py metarec_rollback) or train again."
             )
-        return scores, factor
+        return logits, factor

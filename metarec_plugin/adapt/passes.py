@@ -34,35 +34,38 @@ class Said:
         out += np.float32(self.constant)
         return out
 
-    def log_softmax(
-        self, scale: float, prior_weight: float, log_prior: np.ndarray
-    ) -> tuple[np.ndarray, float]:
-        """Return (N,) log softmax(scale * z(raw) + prior_weight * log prior), and by how much raw was multiplied.
+    def logits(self, scale: float, prior_weight: float, log_prior: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return (N,) scale * raw / deviation + prior_weight * log prior, and by how much raw was multiplied.
 
-        z: less the mean over the catalogue, in deviations. Where a raw score is not finite, no score is.
+        The deviation is over the catalogue. Less its `log_total` a logit is a log probability, which a list does not
+        need. The factor is NaN where a logit is not finite.
         """
-        out, n = self._begun(), self.rows[0][0].shape[1]
-        room = np.empty(min(BLOCK, n), dtype=np.float32)
+        out = self._begun()
+        room = np.empty(min(BLOCK, len(out)), dtype=np.float32)
+        nothing = np.zeros(len(room), dtype=np.float32)
         deviation = self._write(out, room) if self.deviation is None else self.deviation
-        if not math.isfinite(deviation):
-            out.fill(np.nan)
-            return out, math.nan
         factor = np.float32(scale / deviation) if deviation > 0 else np.float32(1)
-        normaliser = Normaliser()
-        with np.errstate(over="ignore"):  # a sum beyond float32 is made again
-            for part in blocks(n):
-                block = out[part]
-                if self.deviation is None:
-                    block *= factor
-                else:
-                    self._add(block, part, factor, room)
-                block += np.multiply(log_prior[part], np.float32(prior_weight), out=room[: len(block)])
-                normaliser.add(block, room[: len(block)])
-        out -= np.float32(normaliser.log_total(out))
-        return out, float(factor)
+        wrong = 0.0
+        for part in blocks(len(out)):
+            block = out[part]
+            if self.deviation is None:
+                block *= factor
+            else:
+                self._add(block, part, factor, room, self._fresh)
+            block += np.multiply(log_prior[part], np.float32(prior_weight), out=room[: len(block)])
+            wrong += float(np.dot(block, nothing[: len(block)]))  # 0 but for what is not finite
+        return out, float(factor) if math.isfinite(deviation) and wrong == 0 else math.nan
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether the first thing to be written is what vectors say: then nothing need be there to add it to."""
+        return self.written is None and self.columns is None and bool(self.vectors)
 
     def _begun(self) -> np.ndarray:
-        return np.zeros(self.rows[0][0].shape[1], dtype=np.float32) if self.written is None else self.written
+        if self.written is not None:
+            return self.written
+        n = self.rows[0][0].shape[1]
+        return np.empty(n, dtype=np.float32) if self._fresh else np.zeros(n, dtype=np.float32)
 
     def _write(self, out: np.ndarray, room: np.ndarray) -> float:
         """Add what is not written yet, less the constant. Returns the deviation of the scores."""
@@ -72,16 +75,19 @@ class Said:
         summed = squared = 0.0
         for part in blocks(len(out)):
             block = out[part]
-            self._add(block, part, np.float32(1), room)
+            self._add(block, part, np.float32(1), room, self._fresh)
             summed += float(np.dot(block, ones[: len(block)]))
             squared += float(np.dot(block, block))
         return math.sqrt(max(squared / len(out) - (summed / len(out)) ** 2, 0.0))
 
-    def _add(self, block: np.ndarray, part: slice, factor: np.float32, room: np.ndarray) -> None:
-        """Add factor * (the rows and the vectors) to (b,) scores; room: (>= b,) to write to."""
+    def _add(self, block: np.ndarray, part: slice, factor: np.float32, room: np.ndarray, fresh: bool) -> None:
+        """Add factor * (the rows and the vectors) to (b,) scores, or write it if fresh; room: (>= b,) to write to."""
         room = room[: len(block)]
-        for vectors, state in self.vectors:
-            block += np.dot(vectors[part], factor * state, out=room)
+        for place, (vectors, state) in enumerate(self.vectors):
+            if fresh and place == 0:
+                np.dot(vectors[part], factor * state, out=block)
+            else:
+                block += np.dot(vectors[part], factor * state, out=room)
         for rows, weights in self.rows:
             if len(rows) == 1:
                 block += np.multiply(rows[0, part], factor * weights[0], out=room)
@@ -89,27 +95,18 @@ class Said:
                 block += np.dot(factor * weights, rows[:, part], out=room)
 
 
-class Normaliser:
-    """Sums exp(score) block by block, relative to the first block's highest score."""
-
-    def __init__(self) -> None:
-        self._top = -math.inf
-        self._total = 0.0
-
-    def add(self, block: np.ndarray, room: np.ndarray) -> None:
-        """Count (b,) scores; room: (b,) to write to."""
-        if self._top == -math.inf:
-            self._top = float(block.max())
-        np.subtract(block, np.float32(self._top), out=room)
-        np.exp(room, out=room)
-        self._total += float(room.sum())
-
-    def log_total(self, scores: np.ndarray) -> float:
-        """Return the log of the sum over all (N,) scores, which have been added; NaN where one is not finite."""
-        if not math.isfinite(self._total):  # a later block has a score that is higher by far
-            self._top = float(scores.max())
-            self._total = float(np.exp(scores - np.float32(self._top)).sum())
-        return self._top + math.log(self._total) if self._total > 0 else math.nan
+def log_total(logits: np.ndarray) -> float:
+    """Return the log of the sum of e^logit over (N,) finite logits, relative to the highest one that was met."""
+    room = np.empty(min(BLOCK, len(logits)), dtype=np.float32)
+    top, total = -math.inf, 0.0
+    for part in blocks(len(logits)):
+        block = logits[part]
+        if (peak := float(block.max())) > top:
+            total, top = total * math.exp(top - peak), peak
+        np.subtract(block, np.float32(top), out=room[: len(block)])
+        np.exp(room[: len(block)], out=room[: len(block)])
+        total += float(room[: len(block)].sum())
+    return top + math.log(total)
 
 
 def blocks(n: int) -> Iterator[slice]:

@@ -135,7 +135,10 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
         return
     question = filling.question
     answer = model.answer(adapts_from)
-    known = known_scores(answer.scores, model, question, len(adapts_from))
+    # Where nothing else is put beside them, a list needs no probabilities.
+    beside = bool(filling.past.bought) or get_shelf(model) is not None
+    logits = answer.scores if beside else answer.logits
+    known = known_scores(logits, model, question, len(adapts_from))
     scores, outside = with_past(model, known, filling.past)
     if not adapted and scores is outside:
         return  # nothing of theirs is in the bundle either: the popular list is theirs as well as anybody's

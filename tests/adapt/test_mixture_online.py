@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping
 
@@ -13,12 +12,12 @@ from threadpoolctl import threadpool_limits
 from metarec_plugin.adapt import mixture
 from metarec_plugin.adapt.logits import Moments
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.adapt.passes import Said
+from metarec_plugin.adapt.passes import Said, log_total
 from metarec_plugin.evaluate.experts import LEARNERS
 from metarec_plugin.publish.bundle import Bundle
 from tests import bundles
 from tests.adapt.plain import plain_scores
-from tests.bench.speed import synthetic
+from tests.bench.speed import implicit_fold_in, synthetic
 
 ADAPTING = ("linear", "gradient", "amortised", "mixture")
 SUPPORT = np.array([3, 30, 11])
@@ -43,8 +42,10 @@ def test_a_block_far_above_the_first_one_does_not_overflow(monkeypatch):
     monkeypatch.setattr("metarec_plugin.adapt.passes.BLOCK", 2)
     raw = np.array([[200.0, 199.0, -300.0, -301.0]], dtype="f4")  # the last block is summed first
     said = Said(((raw, np.ones(1, dtype="f4")),), deviation=1.0)
-    scores, _ = said.log_softmax(1.0, 0.0, np.zeros(4, dtype="f4"))
-    assert scores[:2] == pytest.approx([-np.log1p(np.exp(-1)), -1 - np.log1p(np.exp(-1))], abs=1e-4)
+    logits, _ = said.logits(1.0, 0.0, np.zeros(4, dtype="f4"))
+    assert logits[:2] - log_total(logits) == pytest.approx(
+        [-np.log1p(np.exp(-1)), -1 - np.log1p(np.exp(-1))], abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("bias", [0.0, -9.0, 100.0])
@@ -173,21 +174,24 @@ def test_what_everybody_is_answered_cannot_be_written_to():
         model.popular[0] = 0
 
 
-def test_a_mixture_as_it_is_trained_answers_10_000_products_in_about_a_millisecond_and_explains_in_a_part_of_it():
+def test_a_mixture_as_it_is_trained_answers_and_explains_in_a_few_times_what_implicit_takes_to_answer():
     model = synthetic("mixture", 10_000, learners={"maml": 2, "maml_nn": 1})
+    plain = implicit_fold_in(10_000)
     rng = np.random.default_rng(0)
-    adapting, explaining = [], []
+    times = []
     with threadpool_limits(1):
         for _ in range(60):
             support = rng.choice(10_000, 10, replace=False)
-            began = time.process_time()
+            marks = [time.process_time()]
+            plain(support)
+            marks.append(time.process_time())
             answer = model.answer(support)
-            best = model.rank(answer.scores, 20, support, 0.3)
-            ranked = time.process_time()
+            best = model.rank(answer.logits, 20, support, 0.3)
+            marks.append(time.process_time())
             answer.speakers(best, 0.3)
-            adapting.append(ranked - began)
-            explaining.append(time.process_time() - ranked)
-    assert (
-        statistics.median(adapting) < 2e-3
-    )  # half a millisecond on a quiet core: others may share the cache
-    assert statistics.median(explaining) < 1e-3
+            times.append(np.diff([*marks, time.process_time()]))
+    plainly, adapting, explaining = np.median(
+        times, axis=0
+    )  # of processor time: others may want the core too
+    assert adapting < 5 * plainly  # a benchmark shows about 2
+    assert explaining < 2 * plainly

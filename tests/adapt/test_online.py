@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +16,7 @@ from metarec_plugin.evaluate.episodes import Episodes
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
 from tests import bundles
+from tests.bench.speed import implicit_fold_in
 from tests.adapt.plain import plain_scores, softmax
 
 
@@ -148,20 +148,20 @@ def test_the_scorer_of_the_gate_gives_what_a_request_gets():
 
 
 @pytest.mark.parametrize("kind", [kind for kind in bundles.KINDS if kind != "mixture"])
-def test_adapting_and_ranking_10_000_products_takes_under_a_millisecond(kind):
-    model = _large_model(kind)
+def test_adapting_and_ranking_10_000_products_takes_no_longer_than_a_plain_fold_in(kind):
+    model, plain = _large_model(kind), implicit_fold_in(10_000)
     rng = np.random.default_rng(0)
-    medians = []
+    times = []
     with threadpool_limits(1):
-        for _ in range(5):  # the best of five: another process may hold the core for a while
-            times = []
-            for _ in range(40):
-                support = rng.choice(len(model), 10, replace=False)
-                start = time.perf_counter()
-                model.rank(model.scores(support), 20, support, 0.5)
-                times.append(time.perf_counter() - start)
-            medians.append(statistics.median(times))
-    assert min(medians) < 1e-3
+        for _ in range(100):
+            support = rng.choice(len(model), 10, replace=False)
+            marks = [time.process_time()]  # another process may want the core
+            plain(support)
+            marks.append(time.process_time())
+            model.rank(model.answer(support).logits, 20, support, 0.5)
+            times.append(np.diff([*marks, time.process_time()]))
+    plainly, own = np.median(times, axis=0)
+    assert own < 2 * plainly  # a benchmark shows .3 to .8, and about 1 with a second step
 
 
 def _large_model(kind: str) -> OnlineModel:

@@ -172,7 +172,7 @@ def measure(
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[int, Medians]:
     def adapt_and_rank(model: OnlineModel) -> Call:
-        return lambda support: model.rank(model.scores(support), LIST, exclude=support, lift=0.3)
+        return lambda support: model.rank(model.answer(support).logits, LIST, exclude=support, lift=0.3)
 
     calls = {name: adapt_and_rank(MODELS[name](n_products)) for name in names}
     with threadpool_limits(1):
