@@ -16,8 +16,8 @@ from metarec_plugin.evaluate.episodes import Episodes
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
 from tests import bundles
-from tests.bench.speed import implicit_fold_in
 from tests.adapt.plain import plain_scores, softmax
+from tests.bench.speed import implicit_fold_in
 
 
 @pytest.mark.parametrize("kind", bundles.KINDS)
