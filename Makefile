@@ -35,9 +35,14 @@ lint: $(INSTALLED)
 	.venv/bin/lint-imports
 	DJANGO_SETTINGS_MODULE=tests.settings $(PY) -W error manage.py makemigrations --check --dry-run
 
-# Writes docs/benchmarks.md; DATA names the folder of the open data sets, YARDSTICK the reference implementation.
+# Measures all parts and writes docs/benchmarks.md. DATA names the folder of the open data sets, YARDSTICK the reference
+# implementation, LOOP the loop over tasks that meta-training is timed against. ONLY=speed,growth measures these parts
+# (ONLY=none: none, the page is written from the figures in var/bench), SETS=demo these data sets, LEARNERS and SEEDS
+# those of the ranking.
 bench: $(INSTALLED)
-	$(PY) -m tests.bench $(if $(DATA),--data $(DATA)) $(if $(YARDSTICK),--yardstick $(YARDSTICK))
+	$(PY) -m tests.bench $(if $(DATA),--data $(DATA)) $(if $(YARDSTICK),--yardstick $(YARDSTICK)) \
+		$(if $(LOOP),--loop $(LOOP)) $(if $(ONLY),--only $(ONLY)) $(if $(SETS),--sets $(SETS)) \
+		$(if $(LEARNERS),--learners $(LEARNERS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 clean:
 	rm -rf .venv var

@@ -204,7 +204,9 @@ def main() -> None:
         )
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"draws": DRAWS, "min_products": MIN_PRODUCTS, "rows": rows}, file, indent=1)
+            json.dump(
+                {"draws": DRAWS, "min_products": MIN_PRODUCTS, "seed": SEED, "rows": rows}, file, indent=1
+            )
 
 
 if __name__ == "__main__":

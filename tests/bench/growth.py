@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import shutil
 import subprocess
 import sys
@@ -127,7 +128,8 @@ def main() -> None:
     parser.add_argument("--loss", default="100000", help="products of the estimated loss; empty for none")
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "growth.json")
     options = parser.parse_args()
-    figures: Row = {"date": date.today().isoformat(), "command": " ".join(sys.argv[1:]), "rows": []}
+    command = shlex.join(["python", "-m", "tests.bench.growth", *sys.argv[1:]])
+    figures: Row = {"date": date.today().isoformat(), "command": command, "rows": []}
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         for axis in CURVES:
             sizes = [int(float(size)) for size in getattr(options, axis).split(",") if size]

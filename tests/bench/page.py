@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from tests.bench.quality_page import quality, shown
+from tests.bench.clicks_page import adaptation
+from tests.bench.cost_page import growth, minute, speed, vectorised
+from tests.bench.newcomers_page import new_products
+from tests.bench.odd_page import odd
+from tests.bench.parts import PARTS, Part, without_figures
+from tests.bench.protocols_page import ratings, reproductions
+from tests.bench.quality_page import quality
 from tests.bench.sets import SETS
+from tests.bench.summary_page import summary
+from tests.bench.support_page import context, pace, supports
+from tests.bench.table_page import made
+from tests.bench.tracks_page import track
 
 Figures = Mapping[str, Any]
 INTRO = """# Benchmarks
@@ -19,84 +31,56 @@ next 20 the query, and the whole catalogue is ranked. NDCG@20, with the 95 % boo
 baseline is tuned on validation shoppers for each k separately; a learner is one model for all k. Ties go to the lower
 catalogue index. Coverage and calibration error are no means over shoppers and have no interval.
 """
+# Of the parts with one JSON each; the others have a section for each data set.
+SECTIONS: Mapping[str, Callable[[Figures], str]] = {
+    "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
+    "supports": supports, "pace": pace, "odd": odd, "reproductions": reproductions, "speed": speed,
+    "vectorised": vectorised, "growth": growth,
+}  # fmt: skip
 
 
 def render(figures: Figures) -> str:
-    parts = [
-        INTRO.format(
-            day=date.today().isoformat(),
-            cores=_cores(),
-            machine=platform.machine(),
-            python=platform.python_version(),
-        )
-    ]
-    for data_set in SETS:
-        if report := figures.get(f"quality-{data_set.name}"):
-            parts.append(quality(data_set.title, report, figures.get(f"yardstick-{data_set.name}")))
-    runs = figures.get("runs", {})
-    if adaptation := figures.get("adaptation"):
-        parts += [_adaptation(adaptation), _made(runs.get("adaptation"))]
-    if speed := figures.get("speed"):
-        parts += [_speed(speed), _made(runs.get("speed"))]
-    return "\n".join(filter(None, parts))
+    """Return the page; figures: the content of each JSON in the folder of figures by its name."""
+    intro = INTRO.format(
+        day=date.today().isoformat(),
+        cores=os.cpu_count() or 1,
+        machine=platform.machine(),
+        python=platform.python_version(),
+    )
+    parts = [intro, summary(figures), _not_yet(without_figures(set(figures)))]
+    for part in PARTS:
+        parts += _sections(part, figures)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(filter(None, parts)))
 
 
-def _made(run: Figures | None) -> str:
-    """Return how and when a part was measured, or nothing where no one wrote it down."""
-    return f"`{shown(run['command'])}`, {run['date']}.\n" if run else ""
-
-
-def _cores() -> int:
-    import os
-
-    return os.cpu_count() or 1
-
-
-def _adaptation(found: Figures) -> str:
-    lines = [
-        "## Two clicks on the demo store\n",
-        f"{found['draws']} seeded draws of a department with at least {found['min_products']} products and two of its "
-        "products, by popularity within it; share of the department among the first ten, before and after, at the "
-        "lift that the home placement would use. No category filter or boost is active. The loss is that of mean "
-        "NDCG@20 over k = 1, 2, 3, 5, 10 on validation shoppers.\n",
-        "| learner | lift | NDCG@20 lost | share before | share after | rise in points | two lists' common share |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in found["rows"]:
-        lines.append(
-            f"| {row['learner']} | {row['lift']:.3g} | {row['loss']:.1%} | {row['before']:.1%} | {row['after']:.1%} | "
-            f"{100 * row['rise']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}] | {row['common']:.1%} |"
-        )
-    for row in found["rows"]:
-        points = row["curve"]
-        lines += [
-            f"\nOver the lift, {row['learner']}:\n",
-            "| lift | " + " | ".join(f"{p['lift']:.1f}" for p in points) + " |",
-            "|---|" + "---|" * len(points),
-            "| NDCG@20 | " + " | ".join(f"{p['ndcg']:.4f}" for p in points) + " |",
-            "| coverage@20 | " + " | ".join(f"{p['coverage']:.1%}" for p in points) + " |",
-            "| rise in points | " + " | ".join(f"{100 * p['rise']:+.1f}" for p in points) + " |",
+def _sections(part: Part, figures: Figures) -> list[str]:
+    """The part's sections, none where it has no figures."""
+    if part.name == "quality":
+        return [
+            quality(each.title, report, figures.get(f"yardstick-{each.name}"))
+            for each in SETS
+            if (report := figures.get(f"quality-{each.name}"))
         ]
-    return "\n".join(lines) + "\n"
+    if part.name in ("time", "repeat"):
+        return [
+            track(part.name, each.short, report)
+            for each in SETS
+            if (report := figures.get(f"{part.name}-{each.name}"))
+        ]
+    found = figures.get(part.name)
+    if part.name not in SECTIONS or not found:
+        return []  # the yardstick's figures stand in the sections of quality
+    runs = figures.get("runs", {}).get(part.name, ())
+    own = part.name == "supports" and not runs  # each of its tables names the command that made it
+    return [f"## {part.title}\n", SECTIONS[part.name](found), "" if own else made(runs, found)]
 
 
-def _speed(speed: Figures) -> str:
-    supports = list(next(iter(speed.values())))
-    if any(not name.isdigit() for name in supports):
-        return "The request times are of an older version: run `python -m tests.bench.speed` again.\n"
-    lines = [
-        "## Adapting and ranking one shopper\n",
-        "In process, the best twenty of the whole catalogue, d = 64, one BLAS thread; median milliseconds of up to "
-        "201 calls that take turns, by how many products the support holds, and the ratio to `implicit`'s "
-        "`recommend(recalculate_user=True)` in the same run. `python -m tests.bench.speed`.\n",
-        "| products | learner | " + " | ".join(f"k = {k}" for k in supports) + " |",
-        "|---|---|" + "---|" * len(supports),
+def _not_yet(missing: Sequence[tuple[Part, Sequence[str]]]) -> str:
+    """Name what this page has no figures of, so that no section is lost in silence."""
+    if not missing:
+        return ""
+    said = [
+        part.title + ("" if len(names) == len(part.figures) else f" ({', '.join(names)})")
+        for part, names in missing
     ]
-    for n_products, by_support in speed.items():
-        for name in by_support[supports[0]]:
-            cells = [
-                f"{medians[name]:.3f} ({medians[name] / medians['implicit ALS fold-in']:.2f} x)"
-                for medians in by_support.values()
-            ]
-            lines.append(f"| {int(n_products):,} | {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return f"No figures yet of: {'; '.join(said)}.\n"

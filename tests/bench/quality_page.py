@@ -1,31 +1,33 @@
-"""The part of docs/benchmarks.md on one data set's ranking quality, from the JSON of `metarec_evaluate`."""
+"""A section of docs/benchmarks.md on one data set's ranking quality, from the JSON of `metarec_evaluate`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Figures = Mapping[str, Any]
-# Before reports named what learners are compared with.
-BASELINES = ("popularity", "decayed_popularity", "item_knn", "ease", "random", "constant")
+from tests.bench.comparisons_page import HEADLINE_KS, comparisons, seed_means
+from tests.bench.table_page import UNKNOWN, Figures, shown, table, within
+
 FAMILIES = (("popularity", "popularity"), ("itemknn", "item_knn"), ("ease", "ease"), ("ials", "ials"))
 
 
-def quality(title: str, report: Figures, yardstick: Figures | None = None) -> str:
-    """Return the section: every learner at every k, comparisons, seeds, cost, and parity with the reference."""
+def quality(title: str, report: Figures, yardstick: Figures | None = None, lead: str = "") -> str:
+    """Return the section: every learner at every k, comparisons, seeds, cost, and parity with the reference.
+
+    lead: what is special about the track.
+    """
     rows = [row for row in (*report["rows"], *report.get("wide_rows", ())) if row.get("ndcg20") is not None]
     parts = [
         f"## {title}\n",
+        lead,
         _origin(report),
         _table(rows, report.get("not_run", {})),
-        _comparisons(report.get("comparisons", ()), _seed_words(report)),
+        comparisons(report.get("comparisons", ()), _seed_words(report)),
     ]
     if joined := report.get("over_seeds"):
         named = ", ".join(map(str, joined["seeds"]))
-        parts += [_seed_means(joined, named), _comparisons(joined["comparisons"], f"over seeds {named}")]
+        parts += [seed_means(joined), comparisons(joined["comparisons"], f"over the splits of seeds {named}")]
     parts += [
-        _measures(rows, set(report.get("baselines", BASELINES))),
+        _measures(rows),
         _edges(report),
         _seconds(report["seconds"]),
     ]
@@ -37,17 +39,17 @@ def quality(title: str, report: Figures, yardstick: Figures | None = None) -> st
 def command_and_date(environment: Figures) -> str:
     """Return `command`, date and device in words; the folder of the data is called DATA."""
     if not environment:
-        return "The run left no command or date."
+        return UNKNOWN
     versions = environment["versions"]
     used = ", ".join(
         f"{name} {versions[name]}" for name in ("python", "numpy", "torch", "implicit") if name in versions
     )
-    return f"`{shown(environment['command'])}`, {environment['date']}, on {environment['device']} ({used})."
-
-
-def shown(command: str) -> str:
-    """Return a command without the folders of the machine that it ran on."""
-    return re.sub(r"(?<![\w/])/\S*/([^/\s]+/[^/\s]+\.parquet)", r"DATA/\1", command)
+    where = (
+        f"{environment['device']}, {environment['machine']}"
+        if "machine" in environment
+        else environment["device"]
+    )
+    return f"`{shown(environment['command'])}`, {environment['date']}, on {where} ({used})."
 
 
 def _origin(report: Figures) -> str:
@@ -64,75 +66,16 @@ def _seed_words(report: Figures) -> str:
 
 
 def _table(rows: Sequence[Figures], not_run: Mapping[str, str]) -> str:
-    cells = {
-        (row["learner"], row["k"]): f"{row['ndcg20']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
-        for row in rows
-    }
+    cells = {(row["learner"], row["k"]): within(row["ndcg20"], row["low"], row["high"]) for row in rows}
     ks = sorted({row["k"] for row in rows})
-    lines = _head(["learner", *(f"k = {k}" for k in ks)])
-    for learner in dict.fromkeys(row["learner"] for row in rows):
-        lines.append(_line([learner, *(cells.get((learner, k), "–") for k in ks)]))
-    for learner, why in not_run.items():
-        lines.append(_line([learner, why, *[""] * (len(ks) - 1)]))
-    lines.append(_line(["test shoppers", *(str(max(r["users"] for r in rows if r["k"] == k)) for k in ks)]))
-    return "\n".join(lines)
+    learners = dict.fromkeys(row["learner"] for row in rows)
+    lines = [[learner, *(cells.get((learner, k), "–") for k in ks)] for learner in learners]
+    lines += [[learner, why, *[""] * (len(ks) - 1)] for learner, why in not_run.items()]
+    lines.append(["test shoppers", *(str(max(r["users"] for r in rows if r["k"] == k)) for k in ks)])
+    return table(["learner", *(f"k = {k}" for k in ks)], lines)
 
 
-def _comparisons(comparisons: Sequence[Figures], which: str) -> str:
-    if not comparisons:
-        return ""
-    lines = [
-        f"\nEach learner against the best tuned baseline of each k, {which}: difference with its 95 % interval (paired "
-        "bootstrap over shoppers), p-values corrected over k (Holm). It holds where the interval reaches 0; under 100 "
-        "shoppers nothing is judged. The mean is over the measured k of 1, 2, 3, 5, 10, against the best single "
-        "baseline.\n",
-        *_head(
-            [
-                "learner",
-                "k",
-                "best baseline",
-                "NDCG@20",
-                "its",
-                "difference",
-                "in per cent",
-                "holds",
-                "p (Holm)",
-            ]
-        ),
-    ]
-    for c in comparisons:
-        lines.append(_line([
-            c["learner"],
-            "mean" if c["k"] is None else str(c["k"]),
-            c["baseline"],
-            f"{c['ours']:.4f}",
-            f"{c['theirs']:.4f}",
-            f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]",
-            "–" if c["share"] is None else f"{c['share']:+.1%} [{c['share_low']:+.1%}, {c['share_high']:+.1%}]",
-            ("yes" if c["held"] else "**no**") if c["judged"] else f"{c['shoppers']} shoppers",
-            "–" if c["holm_p"] is None else f"{c['holm_p']:.4f}",
-        ]))  # fmt: skip
-    return "\n".join(lines)
-
-
-def _seed_means(joined: Figures, named: str) -> str:
-    means = joined["means"]
-    ks = sorted({mean["k"] for mean in means})
-    cells = {
-        (m["learner"], m["k"]): f"{m['mean']:.4f}"
-        + (f" ± {m['deviation']:.4f}" if m["deviation"] is not None else "")
-        for m in means
-    }
-    lines = [
-        f"\nNDCG@20, mean over the splits of seeds {named} ± deviation between them:\n",
-        *_head(["learner", *(f"k = {k}" for k in ks)]),
-    ]
-    for learner in dict.fromkeys(mean["learner"] for mean in means):
-        lines.append(_line([learner, *(cells.get((learner, k), "–") for k in ks)]))
-    return "\n".join(lines)
-
-
-def _measures(rows: Sequence[Figures], baselines: set[str]) -> str:
+def _measures(rows: Sequence[Figures]) -> str:
     """The learners' other measures, averaged over k as the headline is, each k counting once."""
     fields = (
         ("precision20", "precision@20", ".4f"), ("recall20", "recall@20", ".4f"), ("mrr20", "MRR@20", ".4f"),
@@ -142,18 +85,17 @@ def _measures(rows: Sequence[Figures], baselines: set[str]) -> str:
     )  # fmt: skip
     if not any(row.get("mrr20") is not None for row in rows):
         return ""
-    lines = [
-        "\nOther measures, mean over the measured k of 1, 2, 3, 5, 10 (each k with its interval is in the JSON):\n",
-        *_head(["learner", *(title for _, title, _ in fields)]),
-    ]
+    lines = []
     for learner in dict.fromkeys(row["learner"] for row in rows):
-        mine = [row for row in rows if row["learner"] == learner and row["k"] in (1, 2, 3, 5, 10)]
+        mine = [row for row in rows if row["learner"] == learner and row["k"] in HEADLINE_KS]
         cells = []
         for name, _, form in fields:
             values = [row[name] for row in mine if row.get(name) is not None]
             cells.append(format(sum(values) / len(values), form) if values else "–")
-        lines.append(_line([learner, *cells]))
-    return "\n".join(lines)
+        lines.append([learner, *cells])
+    return (
+        "\nOther measures, mean over the measured k of 1, 2, 3, 5, 10 (each k with its interval is in the JSON):\n\n"
+    ) + table(["learner", *(title for _, title, _ in fields)], lines)
 
 
 def _edges(report: Figures) -> str:
@@ -194,11 +136,3 @@ def _parity(yardstick: Figures, rows: Sequence[Figures]) -> str:
         if gaps:
             found.append(f"{learner} {max(gaps):.1e}")
     return f"\nLargest difference to the reference implementation's tuned rows: {', '.join(found)}."
-
-
-def _head(cells: Sequence[str]) -> list[str]:
-    return [_line(cells), "|" + "---|" * len(cells)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

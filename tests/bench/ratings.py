@@ -112,8 +112,17 @@ def measure(path: Path, seed: int, seconds: float) -> dict[str, Any]:
     rows = []
     for name, by_k in found.items():
         for k, (absolute, squared) in by_k.items():
-            row = {"model": name, "k": k, "users": len(squared), "mae": float(absolute.mean())}
+            row: dict[str, Any] = {
+                "model": name,
+                "k": k,
+                "users": len(squared),
+                "mae": float(absolute.mean()),
+            }
             row["rmse"] = float(np.sqrt(squared.mean()))
+            spread = mean_interval(absolute, np.random.default_rng(seed))
+            row["mae_interval"] = [spread.low, spread.high]
+            spread = mean_interval(squared, np.random.default_rng(seed))
+            row["rmse_interval"] = [float(np.sqrt(spread.low)), float(np.sqrt(spread.high))]
             if name != "bias":
                 gain = mean_interval(found["bias"][k][1] - squared, np.random.default_rng(seed))
                 row["squared_error_less"] = {"mean": gain.mean, "low": gain.low, "high": gain.high}

@@ -1,4 +1,4 @@
-"""The data sets that are measured, and how each is read."""
+"""The data sets that are measured, how each is read, and on which tracks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,45 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class DataSet:
+    """tracks: beside that of shoppers never seen; time and repeat need events with times."""
+
     name: str
     title: str
     options: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
+    short: str = ""  # title in a table
+
+    def events(self, data: Path | None, out: Path) -> Path | None:
+        """Where its events lie; the demo store's are written from its package first. None where they are not there."""
+        if self.name == "demo":
+            return demo_events(out / "demo.parquet")
+        path = data / self.name / "events.parquet" if data else None
+        return path if path and path.exists() else None
 
 
 SETS = (
     DataSet(
-        "ml-1m", "MovieLens-1M, ratings of 4 and 5 (no order: supports are random)", ("--min-value", "4")
+        "ml-1m",
+        "MovieLens-1M, ratings of 4 and 5 (no order: supports are random)",
+        ("--min-value", "4"),
+        short="MovieLens-1M",
     ),
-    DataSet("online-retail", "Online Retail, purchases of a UK gift shop", ("--kinds", "purchase")),
-    DataSet("amazon-toys", "Amazon reviews 2014, Toys and Games"),
-    DataSet("demo", "The demo store's file, all lines (simulated grocery data)"),
+    DataSet(
+        "online-retail",
+        "Online Retail, purchases of a UK gift shop",
+        ("--kinds", "purchase"),
+        ("time", "repeat"),
+        short="Online Retail",
+    ),
+    DataSet("amazon-toys", "Amazon reviews 2014, Toys and Games", short="Amazon Toys"),
+    DataSet(
+        "demo",
+        "The demo store's file, all lines (simulated grocery data)",
+        tracks=("time", "repeat"),
+        short="demo store",
+    ),
 )
+TITLES = {each.name: each.short for each in SETS}
 
 
 def demo_events(path: Path) -> Path:

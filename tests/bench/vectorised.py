@@ -63,6 +63,7 @@ def compare(loop: ModuleType, tasks: int, steps: int, threads: int) -> dict[str,
             if run >= WARM_UP:
                 record.append(1e3 * (time.perf_counter() - started))
     looped, vectorised = map(statistics.median, times)
+    ratios = [loop_ms / own for loop_ms, own in zip(*times)]
     return {
         "tasks": tasks,
         "steps": steps,
@@ -70,6 +71,7 @@ def compare(loop: ModuleType, tasks: int, steps: int, threads: int) -> dict[str,
         "loop_ms": looped,
         "vectorised_ms": vectorised,
         "ratio": looped / vectorised,
+        "ratio_range": [min(ratios), max(ratios)],  # of the runs, each with the one beside it
         "max_gradient_difference": difference,
     }
 

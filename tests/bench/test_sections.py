@@ -1,0 +1,248 @@
+"""Each section of the benchmark page, from small figures of the shape that its script writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench import page
+
+ENVIRONMENT = {
+    "command": "metarec_evaluate --events /home/me/ml-1m/events.parquet", "date": "2026-01-02T03:04:05+00:00",
+    "device": "cpu", "machine": "Linux x86_64, 2 cores", "versions": {"python": "3.11.7"},
+}  # fmt: skip
+MINUTE = {
+    "wall_seconds": 51.25, "load": 0.4, "cores": 2, "learner": "mixture", "seed": 0, "ndcg20": 0.1712,
+    "rows": [{"k": 1, "ndcg20": 0.14, "low": 0.13, "high": 0.15, "users": 100}],
+    "seconds": {"load": 1.0, "train": {"mixture": 40.0}, "evaluate": 5.0},
+    "data": {"products": 3005, "train_users": 4227, "test_users": 1207, "hash": "f680fdf0531d77"},
+    "environment": ENVIRONMENT, "command": "python manage.py metarec_evaluate", "date": "2026-01-02",
+}  # fmt: skip
+ADAPTATION = {
+    "draws": 200, "min_products": 80, "seed": 0,
+    "rows": [{
+        "learner": "mixture", "lift": 0.375, "loss": 0.083, "ndcg": 0.1, "before": 0.096, "after": 0.335,
+        "rise": 0.239, "low": 0.201, "high": 0.277, "common": 0.166,
+        "curve": [{"lift": 0.0, "ndcg": 0.0983, "coverage": 0.016, "rise": 0.131}],
+    }],
+}  # fmt: skip
+
+
+def newcomer(**above: list[float]) -> dict:
+    part = {
+        "mean": 0.2,
+        "low": 0.1,
+        "high": 0.3,
+        "by_k": {"1": 0.2},
+        **{f"above {k}": v for k, v in above.items()},
+    }
+    return {"among_new": part, "overall": part, "warm_loss": [0.01, 0.005, 0.015], "share_of_lists": 0.04}
+
+
+NEW_PRODUCTS = {
+    "ml-1m": {
+        "products": 2404, "new_products": 601, "shoppers": 1207, "seed": 0, "learner": "mixture",
+        "rows": {"chance": newcomer(), "transfer": newcomer(chance=[0.11, 0.09, 0.13])},
+        "ablation": {"brand": {"mean": 0.19, "low": 0.09, "high": 0.29, "above all features": [-0.01, -0.02, 0.0]}},
+    }
+}  # fmt: skip
+RATINGS = {
+    "seed": 0, "products": 3000, "users": {"train": 4000, "validation": 600, "test": 1200},
+    "training": {"ridge": {"steps": 1150, "seconds": 19.2}}, "command": "python -m tests.bench.ratings --data /x/y",
+    "date": "2026-01-02",
+    "rows": [
+        {"model": "bias", "k": 1, "users": 1200, "mae": 0.77, "rmse": 0.98},
+        {
+            "model": "ridge", "k": 1, "users": 1200, "mae": 0.76, "rmse": 0.97, "rmse_interval": [0.95, 0.99],
+            "mae_interval": [0.75, 0.77], "squared_error_less": {"mean": 0.02, "low": 0.01, "high": 0.03},
+        },
+    ],
+}  # fmt: skip
+GAIN = {
+    "group": "context", "field": "hour", "k": 0, "side": "test", "left": 1.0, "without": 0.1, "gain": 0.002,
+    "low": 0.001, "high": 0.003, "shoppers": 400, "on": True,
+}  # fmt: skip
+CONTEXT = {"demo seed 0": {"hash": "ab" * 8, "groups": {"context": {"on": True, "why": ""}}, "gains": [GAIN]}}
+OF_RUN = {"seed": 0, "date": "2026-01-02", "command": "python -m tests.bench.supports", "seconds": 1.0}
+COMPARED = {"mean": [0.001, -0.001, 0.003], "share": 0.01, "by_k": {"1": [0.0, -0.002, 0.002]}}
+SUPPORTS = {
+    "demo": {
+        "weights": {
+            **OF_RUN, "all 1": {"1": 0.1},
+            "place": {"chosen": "0.8^place", "above all 1": COMPARED},
+            "place + age": {"chosen": "half-life 3 d", "above all 1": COMPARED, "above place": COMPARED},
+        },
+        "again": {
+            **OF_RUN, "served": "rule",
+            "5": {
+                "shoppers": 46, "served": 0.79, "times alone": 0.70, "served above times alone": [0.09, 0.02, 0.15],
+                "all": {"rule": 0.79},
+            },
+        },
+    },
+    "ml-1m": {
+        "dislikes": {
+            **OF_RUN,
+            "rating <= 2": {
+                "strength": -0.25, "left out above nothing": COMPARED, "pushed above left out": COMPARED,
+            },
+        },
+    },
+}  # fmt: skip
+PACE = {
+    "demo seed 1": [
+        {"k": 3, "without": 0.32, "with": 0.31, "mean": -0.01, "low": -0.02, "high": 0.005, "shoppers": 72}
+    ]
+}
+ODD = {
+    "fifty-shoppers": {
+        "products": 37, "train_users": 35, "test_users": 10, "train_events": 383, "min_query": 5,
+        "learners": {
+            "maml": {
+                "seconds": 9.0, "trained": 4.0,
+                "k=1": {"shoppers": 10, "popularity": 0.5, "mean": -0.2, "low": -0.3, "high": -0.1},
+            },
+            "ease": {"seconds": 1.0, "trained": None, "not_run": "too few products"},
+        },
+    }
+}  # fmt: skip
+REPRODUCTIONS = {
+    "seeds": [0, 1], "command": "python -m tests.bench.reproductions",
+    "ratio_split": {
+        "metrics": ["recall@10", "ndcg@10"], "says": "It differs.",
+        "published": {"EASE": {"recall@10": 0.2139}}, "measured": {"EASE": {"recall@10": 0.21, "ndcg@10": 0.28}},
+        "by_seed": {
+            str(seed): {"measured": {"EASE": {"recall@10": 0.2 + seed / 50, "ndcg@10": 0.28}}, "settings": {}}
+            for seed in (0, 1)
+        },
+    },
+    "own_ten": {
+        "metrics": ["precision@5"], "says": "It does not tell.", "published": {"MeLU": {"precision@5": 0.5061}},
+        "measured": {"random": {"precision@5": 0.5}},
+        "by_seed": {"0": {"random": {"precision@5": 0.49}}, "1": {"random": {"precision@5": 0.51}}},
+    },
+}  # fmt: skip
+SPEED = {"10000": {"1": {"MAML": 1.0, "implicit ALS fold-in": 2.0}}}
+VECTORISED = {
+    "rows": [{
+        "tasks": 32, "steps": 1, "threads": 2, "loop_ms": 110.9, "vectorised_ms": 14.9, "ratio": 7.44,
+        "ratio_range": [6.4, 11.8], "max_gradient_difference": 1.5e-8,
+    }],
+}  # fmt: skip
+GROWTH = {
+    "date": "2026-01-02", "command": "python -m tests.bench.growth",
+    "rows": [
+        {"axis": "users", "size": 10_000, "work": "read_clean", "seconds": 2.5, "peak_mb": 1090.2,
+         "notes": {"rows": 5000}},
+        {"axis": "users", "size": 20_000, "work": "read_clean", "failed": "stopped after 900 s"},
+    ],
+    "slopes": [{
+        "axis": "users", "work": "read_clean", "measured_to": 10_000, "to": 10_000_000, "seconds_slope": 1.02,
+        "seconds_projected": 2500.0, "peak_mb_slope": 0.1, "peak_mb_projected": 2000.0,
+    }],
+    "loss": {"rows": [
+        {"form": "exact", "seconds": 0.25},
+        {"head": 256, "samples": 256, "rms_error": 0.0241, "bias": -0.0016, "of": 2.605},
+    ]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "figures", "lines"),
+    [
+        ("minute", MINUTE, ["under a minute: **yes**", "**0.1712**", "| mixture | 0.1400 [0.1300, 0.1500] |"]),
+        ("minute", {**MINUTE, "wall_seconds": 61.0}, ["**61.0 s of wall time**", "under a minute: **no**"]),
+        (
+            "adaptation",
+            ADAPTATION,
+            ["(seed 0)", "| mixture | 0.375 | 8.3% | 9.6% | 33.5% | +23.9 [+20.1, +27.7] | 16.6% |", "| +13.1 |"],
+        ),
+        (
+            "new_products",
+            NEW_PRODUCTS,
+            [
+                "**MovieLens-1M**, seed 0: 2,404 known and 601 new",
+                "| chance | 0.2000 [0.1000, 0.3000] | 0.2000 [0.1000, 0.3000] | +1.0% [+0.5%, +1.5%] | 4.0% |",
+                "| transfer | chance | +0.1100 [+0.0900, +0.1300] |",
+                "| brand | 0.1900 [0.0900, 0.2900] | -0.0100 [-0.0200, +0.0000] |",
+            ],
+        ),
+        (
+            "ratings",
+            RATINGS,
+            [
+                "| bias | 0.9800 |",
+                "| ridge | 0.9700 [0.9500, 0.9900] |",
+                "| ridge | +0.0200 [+0.0100, +0.0300] |",
+                "`python -m tests.bench.ratings --data DATA`, 2026-01-02.",
+            ],
+        ),
+        (
+            "context",
+            CONTEXT,
+            ["**demo store, seed 0**", "context: in use.", "| hour | test | +0.0020 [+0.0010, +0.0030] | yes |"],
+        ),
+        (
+            "supports",
+            SUPPORTS,
+            [
+                "| demo store | place | 0.8^place | +0.0010 [-0.0010, +0.0030] | +1.0% | +0.0000 [-0.0020, +0.0020] |",
+                "| demo store | 5 | 46 | 0.7900 | 0.7000 | +0.0900 [+0.0200, +0.1500] |",
+                "| MovieLens-1M | rating <= 2 | pushed, strength -0.25, above left out |",
+                "demo store: seed 0, `python -m tests.bench.supports`, 2026-01-02",
+            ],
+        ),
+        ("pace", PACE, ["| demo store, seed 1 | 3 | 72 | 0.3200 | 0.3100 | -0.0100 [-0.0200, +0.0050] |"]),
+        (
+            "odd",
+            ODD,
+            [
+                "Below popularity by the whole interval: maml at k=1 on fifty-shoppers (10 shoppers) (of 1 comparisons",
+                "| maml | 9 | -0.2000 [-0.3000, -0.1000] |",
+                "| ease | 1 | too few products |",
+            ],
+        ),
+        (
+            "reproductions",
+            REPRODUCTIONS,
+            ["| EASE (published) | 0.2139 | – |", "| EASE (measured) | 0.2100 ± 0.0141 |", "It differs.", "± 0.0141 |"],
+        ),
+        ("speed", SPEED, ["| 10,000 | MAML | 1.000 (0.50 x) |"]),
+        ("speed", {"10000": {"MAML": 1.0}}, ["of an older version"]),
+        ("vectorised", VECTORISED, ["| 32 | 1 | 2 | 110.9 | 14.9 | 7.4 [6.4, 11.8] | 1.5e-08 |"]),
+        (
+            "growth",
+            GROWTH,
+            [
+                "| 10,000 | read_clean | 2.5 | 1,090 | rows 5,000 |",
+                "| 20,000 | read_clean | stopped after 900 s |",
+                "| users | read_clean | 1.02 | 0.10 | 10,000 | 10,000,000 | 2,500 | 2,000 |",
+                "exact 0.250 s",
+                "| 256 | 256 | 0.0241 | -0.0016 | 2.605 |",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_a_section_shows_its_figures_with_their_intervals(part: str, figures: dict, lines: list[str]):
+    text = page.render({part: figures})
+    for line in lines:
+        assert line in text, line
+    assert "/home" not in text
+
+
+def test_every_section_is_covered_here_and_says_how_it_was_made():
+    whole = {
+        "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
+        "context": CONTEXT, "supports": SUPPORTS, "pace": PACE, "odd": ODD, "reproductions": REPRODUCTIONS,
+        "speed": SPEED, "vectorised": VECTORISED, "growth": GROWTH,
+    }  # fmt: skip
+    assert set(whole) == set(page.SECTIONS)
+    run = {
+        "command": "python -m x --data /home/me/data",
+        "date": "2026-01-03",
+        "seconds": 61.2,
+        "machine": "Linux",
+    }
+    text = page.render({**whole, "runs": {name: [run] for name in whole}})
+    assert text.count("`python -m x --data DATA`, 2026-01-03, 61 s in all on Linux.") == len(whole)
+    without = page.render(whole)
+    assert "The run left no command or date." in without
