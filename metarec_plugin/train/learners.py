@@ -33,6 +33,8 @@ STEP_SIZE_BATCHES = 4
 HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
 CLOSED_FORM = "closed_form"  # the mixture's expert that is not trained by steps
 GATE_SHARE = 0.3  # of a mixture's time budget: what weighing the experts takes
+# Beside a learner that takes steps, a second one's steps change nothing that can be measured but the time of a request.
+INSIDE: Mapping[str, Mapping[str, Any]] = {"maml_nn": {"steps": 0}}
 MIN_SHARE = 0.1  # of it, for each learner at least, however long the closed form took
 
 
@@ -104,12 +106,13 @@ def validation_quality(dataset: Dataset) -> Validate:
     return quality
 
 
-def _closed_form(request: Request) -> Fitted:
+def _closed_form(request: Request, seconds: float | None = None) -> Fitted:
     return fit_closed_form(
         request.dataset,
         rng=np.random.default_rng(request.seed),
         config=configured("closed_form", ClosedFormConfig(), request.options),
         progress=request.progress,
+        seconds=seconds,
     )
 
 
@@ -167,10 +170,23 @@ def _mixture(request: Request) -> Fitted:
             request.progress(0.75 * (place + fraction) / parts, f"{name}: {message}")
 
         folder = request.checkpoint_dir and request.checkpoint_dir / name
-        own = replace(request, options={}, budget_seconds=budget, progress=within, checkpoint_dir=folder)
-        return LEARNERS[name](own)
+        own = replace(
+            request,
+            options=INSIDE.get(name, {}),
+            budget_seconds=budget,
+            progress=within,
+            checkpoint_dir=folder,
+        )
+        return _closed_form(own, budget) if name == CLOSED_FORM else LEARNERS[name](own)
 
-    return fit_mixture(request.dataset, expert, seed=request.seed, config=config, progress=request.progress)
+    return fit_mixture(
+        request.dataset,
+        expert,
+        seed=request.seed,
+        config=config,
+        progress=request.progress,
+        gate_seconds=GATE_SHARE * request.budget_seconds,
+    )
 
 
 def _first_vectors(request: Request, dimensions: int) -> np.ndarray:
