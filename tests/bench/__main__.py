@@ -25,6 +25,7 @@ from tests.bench.sets import ROOT, SETS
 OUT = ROOT / "var" / "bench"
 PAGE = ROOT / "docs" / "benchmarks.md"
 SET_NAMES = tuple(each.name for each in SETS)
+SETS_HELP = f"of {','.join(SET_NAMES)}; of quality, yardstick, the tracks, new_products and supports alone"
 
 
 def run(job: Job, out: Path) -> str:
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--learners", help="of quality and the tracks; default all of metarec_evaluate")
     parser.add_argument("--only", type=_names(NAMES), default=NAMES, help=f"of {','.join(NAMES)}; or none")
-    parser.add_argument("--sets", type=_names(SET_NAMES), default=SET_NAMES, help=f"of {','.join(SET_NAMES)}")
+    parser.add_argument("--sets", type=_names(SET_NAMES), default=SET_NAMES, help=SETS_HELP)
     parser.add_argument("--out", type=_path, default=OUT, help="folder of the figures")
     parser.add_argument("--page", type=_path, default=PAGE)
     options = parser.parse_args(arguments)
