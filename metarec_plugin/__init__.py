@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Category": "storefront",
+    "Embedding": "storefront",
     "Interactions": "storefront",
     "MetaRecError": "exceptions",
     "MultiCategory": "storefront",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from metarec_plugin.serve import Slate as Slate
     from metarec_plugin.serve import recommend as recommend
     from metarec_plugin.storefront import Category as Category
+    from metarec_plugin.storefront import Embedding as Embedding
     from metarec_plugin.storefront import Interactions as Interactions
     from metarec_plugin.storefront import MultiCategory as MultiCategory
     from metarec_plugin.storefront import Number as Number
@@ -51,6 +53,6 @@ else:
 
 
 __all__ = [
-    "Category", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate", "Storefront",
-    "Text", "Users", "get_storefront", "recommend", "record_event", "subject_key",
+    "Category", "Embedding", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate",
+    "Storefront", "Text", "Users", "get_storefront", "recommend", "record_event", "subject_key",
 ]  # fmt: skip

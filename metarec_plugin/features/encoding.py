@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from metarec_plugin.features.schema import ABSENT, FIRST, NOT_APPLICABLE, UNKNOWN, FeatureSchema, FieldSchema
+from metarec_plugin.features.schema import (
+    ABSENT,
+    FIRST,
+    KINDS,
+    NOT_APPLICABLE,
+    UNKNOWN,
+    FeatureSchema,
+    FieldSchema,
+)
 from metarec_plugin.features.table import FeatureTable
 
 MIN_COUNT = {"category": 1, "multi_category": 1, "text": 2}  # training rows that a value needs
@@ -34,7 +42,8 @@ def fit_schema(table: FeatureTable, training_keys: np.ndarray) -> FeatureSchema:
     rows = table.rows.filter(
         pl.col("key").is_in(pl.Series(training_keys.tolist(), dtype=pl.String).implode())
     )
-    return FeatureSchema(tuple(_fitted(name, kind, rows[name]) for name, kind in table.kinds.items()))
+    coded = {name: kind for name, kind in table.kinds.items() if kind in KINDS}
+    return FeatureSchema(tuple(_fitted(name, kind, rows[name]) for name, kind in coded.items()))
 
 
 def encode(table: FeatureTable, schema: FeatureSchema, keys: np.ndarray) -> Features:

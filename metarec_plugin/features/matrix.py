@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,8 @@ class FeatureMatrix:
 def fit_tokens(table: FeatureTable, training_keys: np.ndarray) -> TokenSpace:
     """Learn tokens, weights and bands from the rows with a training key, and from no other.
 
-    A token's weight is log((1 + n) / products with it) (Sparck Jones 1972).
+    A token's weight is log((1 + n) / products with it) (Sparck Jones 1972); a dimension of an embedding has its
+    mean instead. Of embeddings those of the commonest length count.
     """
     rows = [values for values in values_of(table, training_keys) if values is not None]
     numbers = [place for place, kind in enumerate(table.kinds.values()) if kind == "number"]
@@ -60,9 +62,19 @@ def fit_tokens(table: FeatureTable, training_keys: np.ndarray) -> TokenSpace:
             for token in tokens:
                 found = token_id(group, token)
                 counts[found] = counts.get(found, 0) + 1
+    means: dict[int, float] = {}
+    for place, (name, kind) in enumerate(table.kinds.items()):
+        if kind == "embedding":
+            own = {token_id(name, str(d)): mean for d, mean in enumerate(_mean_vector(rows, place))}
+            longest = max((len(values[place]) for values in rows if values[place] is not None), default=0)
+            for d in range(len(own), longest):
+                counts.pop(token_id(name, str(d)), None)
+            means |= own
     ids = np.array(sorted(found for found, n in counts.items() if n >= MIN_PRODUCTS), dtype=np.int32)
     frequency = np.array([counts[found] for found in ids.tolist()], dtype=np.float64)
     weights = np.log((1 + len(rows)) / np.maximum(frequency, 1)).astype(np.float32)
+    for place, found in enumerate(ids.tolist()):
+        weights[place] = means.get(found, weights[place])
     return TokenSpace(bare.kinds, ids, weights, edges)
 
 
@@ -82,6 +94,16 @@ def feature_matrix(table: FeatureTable, space: TokenSpace, keys: np.ndarray) -> 
     shape = len(keys), len(token_groups)
     matrix = sp.csr_matrix((np.concatenate(cells), np.concatenate(columns), np.array(indptr)), shape)
     return FeatureMatrix(matrix, groups, token_groups)
+
+
+def _mean_vector(rows: Sequence[Sequence[Any]], place: int) -> list[float]:
+    """Return the mean of the embeddings that lie at a place of the rows, of the commonest length."""
+    vectors = [values[place] for values in rows if values[place] is not None]
+    if not vectors:
+        return []
+    length = Counter(map(len, vectors)).most_common(1)[0][0]
+    mean: list[float] = np.mean([vector for vector in vectors if len(vector) == length], axis=0).tolist()
+    return mean
 
 
 def values_of(table: FeatureTable, keys: np.ndarray) -> list[Sequence[Any] | None]:

@@ -12,7 +12,7 @@ UNKNOWN = 0  # no value, or one that training never saw
 NOT_APPLICABLE = 1  # the feature does not exist for such a product, as colour for milk
 FIRST = 2  # codes of known values start here
 ABSENT = "n/a"  # the value that says so
-KINDS = ("category", "multi_category", "number", "text")
+KINDS = ("category", "multi_category", "number", "text")  # an embedding has no values to learn
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from metarec_plugin.features.vectors import vector_of
 from metarec_plugin.features.words import words
 from metarec_plugin.storefront import get_storefront
 
@@ -18,7 +19,8 @@ _TEXTS = ("title", "description", "name")
 class FeatureTable:
     """One row a product or user: its key and the features' values as given.
 
-    Columns of kind category and number hold one value, multi_category and text lists of values.
+    Columns of kind category and number hold one value, multi_category and text lists of values, embedding lists of
+    numbers.
     """
 
     rows: pl.DataFrame  # "key" and a column for each feature
@@ -55,7 +57,7 @@ def table_from_file(rows: pl.DataFrame, key: str = "product_id") -> FeatureTable
         kinds[name] = _kind(name, values)
         given = values.to_list()
         if kinds[name] == "multi_category":
-            given = [None if value is None else str(value).split("|") for value in given]
+            given = [value if isinstance(value, list | None) else str(value).split("|") for value in given]
         frame[name] = _column(name, kinds[name], given)
     return FeatureTable(pl.DataFrame(frame), kinds)
 
@@ -63,6 +65,8 @@ def table_from_file(rows: pl.DataFrame, key: str = "product_id") -> FeatureTable
 def _kind(name: str, values: pl.Series) -> str:
     if values.dtype.is_numeric():
         return "number"
+    if isinstance(values.dtype, pl.List | pl.Array):
+        return "embedding" if values.dtype.inner.is_numeric() else "multi_category"
     if name in _TEXTS:
         return "text"
     if values.dtype == pl.String and values.str.contains("|", literal=True).any():
@@ -74,6 +78,9 @@ def _column(name: str, kind: str, values: Iterable[Any]) -> pl.Series:
     if kind == "number":
         numbers = [None if value is None else float(value) for value in values]
         return pl.Series(name, numbers, dtype=pl.Float64)
+    if kind == "embedding":
+        vectors = [None if (vector := vector_of(value)) is None else vector.tolist() for value in values]
+        return pl.Series(name, vectors, dtype=pl.List(pl.Float32))
     if kind == "category":
         texts = [None if value is None or value == "" else str(value) for value in values]
         return pl.Series(name, texts, dtype=pl.String)

@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from metarec_plugin.features.schema import ABSENT
+from metarec_plugin.features.vectors import vector_of
 from metarec_plugin.features.words import grams, words
 
 BANDS = 10  # of a number, with equally many training products in each
@@ -20,7 +21,9 @@ GRAMS = "#"  # a text's parts of words are a group of their own, the text's name
 class TokenSpace:
     """What was learned of F tokens: which there are, and how much each says of a product that has it.
 
-    kinds: feature -> kind, in the order that values come in. ids: (F,) int32 ascending. weights: (F,) float32.
+    kinds: feature -> kind, in the order that values come in. ids: (F,) int32 ascending. weights: (F,) float32, of a
+    dimension of an embedding its mean over the training products, which is taken off: what all texts have in common
+    makes no two of them alike.
     edges: (numbers, 9) float32, the ascending band edges of each number feature.
     """
 
@@ -36,7 +39,8 @@ class TokenSpace:
         """Return the tokens of one product's values by group.
 
         A value that is missing gives none, and so does "n/a": what does not apply makes no two products alike.
-        A number gives its band and the two borders of it, so that neighbouring prices have one in common.
+        A number gives its band and the two borders of it, so that neighbouring prices have one in common. An
+        embedding gives its dimensions.
         """
         found: dict[str, list[str]] = {}
         number = 0
@@ -44,6 +48,9 @@ class TokenSpace:
             if kind == "number":
                 found[name] = _bands(value, self.edges[number])
                 number += 1
+            elif kind == "embedding":
+                vector = vector_of(value)
+                found[name] = [] if vector is None else [str(place) for place in range(len(vector))]
             elif kind == "text":
                 found[name] = _words(value)
                 found[name + GRAMS] = list(
@@ -58,15 +65,30 @@ class TokenSpace:
         """Yield each group that a product has known tokens in: its name, their places and weights, (n,) each.
 
         The weights of a group have length 1, so a long description counts as much as a category. Tokens that
-        training did not know are left out.
+        training did not know are left out, and embeddings of another length than those in training.
         """
+        vectors = {
+            name: vector_of(value)
+            for (name, kind), value in zip(self.kinds.items(), values)
+            if kind == "embedding"
+        }
         for group, tokens in self.tokens(values).items():
-            wanted = np.array([token_id(group, token) for token in tokens], dtype=self.ids.dtype)
-            at = np.minimum(np.searchsorted(self.ids, wanted), max(len(self.ids) - 1, 0))
-            at = at[self.ids[at] == wanted] if len(self.ids) else at[:0]
-            length = float(np.sqrt((self.weights[at] ** 2).sum()))
+            at = self._places(group, tokens)
+            cells = self.weights[at]
+            if (vector := vectors.get(group)) is not None:
+                fits = len(at) == len(vector) and not len(self._places(group, [str(len(vector))]))
+                at, cells = (at, vector - cells) if fits else (at[:0], cells[:0])
+            length = float(np.sqrt((cells**2).sum()))
             if length > 0:
-                yield group, at, self.weights[at] / np.float32(length)
+                yield group, at, cells / np.float32(length)
+
+    def _places(self, group: str, tokens: Sequence[str]) -> np.ndarray:
+        """Return the places of the tokens that are known, in their order."""
+        wanted = np.array([token_id(group, token) for token in tokens], dtype=self.ids.dtype)
+        if not len(self.ids):
+            return np.empty(0, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
+        return at[self.ids[at] == wanted]
 
 
 def groups_of(kinds: Mapping[str, str]) -> tuple[str, ...]:

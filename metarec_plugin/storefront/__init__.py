@@ -4,6 +4,7 @@ from metarec_plugin.storefront.base import Storefront
 from metarec_plugin.storefront.current import get_storefront
 from metarec_plugin.storefront.declarations import (
     Category,
+    Embedding,
     Feature,
     Interactions,
     MultiCategory,
@@ -15,6 +16,7 @@ from metarec_plugin.storefront.declarations import (
 
 __all__ = [
     "Category",
+    "Embedding",
     "Feature",
     "Interactions",
     "MultiCategory",

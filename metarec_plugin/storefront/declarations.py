@@ -43,6 +43,12 @@ class Text(Feature):
     kind = "text"
 
 
+class Embedding(Feature):
+    """A product's vector, of one length for all, that the shop keeps: of its text or picture, by any model."""
+
+    kind = "embedding"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Users:
     """The model whose rows are the shop's users, by label ("auth.User")."""
