@@ -22,10 +22,11 @@ from metarec_plugin.evaluate.item_knn import row_width
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.histories import Dataset, Histories
+from metarec_plugin.train.effort import Effort, spectral_effort
 from metarec_plugin.train.fitted import Fitted, Progress, silent
 from metarec_plugin.train.linear_maps import LinearMap, solver
 from metarec_plugin.train.moments import POWER, episode_moments
-from metarec_plugin.train.spectral_map import SpectralMap
+from metarec_plugin.train.spectral_map import SpectralMap, SpectralSpace
 
 BLOCK_ROWS = 256
 
@@ -55,10 +56,12 @@ def fit_closed_form(
     rng: np.random.Generator,
     config: ClosedFormConfig | None = None,
     progress: Progress = silent,
+    seconds: float | None = None,
 ) -> Fitted:
     """Fit the map, with the ridge that ranks best for validation shoppers, and export its rows.
 
-    Raises InvalidData where no training shopper has two products.
+    seconds: what a map that is an estimate is to take about; None: as long as it takes. An exact one takes what it
+    takes. Raises InvalidData where no training shopper has two products.
     """
     config = config or ClosedFormConfig()
     started = time.monotonic()
@@ -71,24 +74,30 @@ def fit_closed_form(
         )
     progress(0.02, "counting pairs")
     moments = episode_moments(shoppers)
-    space = solver(moments)
+    validation = _sample(dataset.validation, config.max_validation, rng)
+    effort = spectral_effort(dataset, seconds, len(validation) * len(config.ks), len(config.ridges))
+    space = solver(moments, effort.rank)
+    if not isinstance(space, SpectralSpace):
+        effort = Effort()
     # A product that is often an input is told apart from chance sooner: the ridge grows with its root only.
     diagonal = moments.diagonal
     ridge = np.sqrt(diagonal * diagonal.mean()) + np.float32(1e-3 * diagonal.mean())
     spread = np.exp(-config.specificity * (dataset.log_prior - dataset.log_prior.max()))  # (N,)
-    validation = _sample(dataset.validation, config.max_validation, rng)
 
     def compare(strength: float) -> tuple[float, LinearMap]:
         progress(0.1, f"ridge {strength:g}")
         linear = space.solve(np.float32(strength) * ridge)
+        if effort.ridges == 1:
+            return 0.0, linear
         return _quality(linear, spread, validation, dataset.log_prior, config), linear
 
-    quality, chosen = climb(config.ridges, config.first_ridge, compare)
+    quality, chosen = climb(config.ridges, config.first_ridge, compare, effort.ridges)
     row_products, row_values = strongest_entries(
         chosen,
         spread,
         np.exp(config.keeping * dataset.log_prior),
         lambda share: progress(0.5 + 0.5 * share, "rows of the map"),
+        effort,
     )
     arrays = {
         "offset": np.zeros(dataset.n_products, dtype=np.float32),
@@ -98,7 +107,10 @@ def fit_closed_form(
     }
     report = {
         "ridge": max(quality, key=quality.__getitem__),
-        "validation_ndcg20": {str(strength): value for strength, value in quality.items()},
+        "validation_ndcg20": {
+            str(strength): value for strength, value in quality.items() if effort.ridges != 1
+        },
+        "cut_to_budget": effort.cuts(dataset.n_products),
         "shoppers": len(train),
         "space": type(space).__name__,
         "row_entries": row_products.shape[1],
@@ -108,9 +120,12 @@ def fit_closed_form(
 
 
 def climb(
-    strengths: Sequence[float], first: int, compare: Callable[[float], tuple[float, LinearMap]]
+    strengths: Sequence[float],
+    first: int,
+    compare: Callable[[float], tuple[float, LinearMap]],
+    most: int | None = None,
 ) -> tuple[dict[float, float], LinearMap]:
-    """Walk from the first strength to its better neighbours until none is better.
+    """Walk from the first strength to its better neighbours until none is better, or `most` were tried.
 
     Each solution is the dearest part of training, so few are made, and two at most are held. Returns the
     quality of each that was tried, and the best map.
@@ -120,6 +135,8 @@ def climb(
     place = first
     for direction in (1, -1):
         while 0 <= place + direction < len(strengths) and strengths[place + direction] not in quality:
+            if most is not None and len(quality) >= most:
+                return quality, chosen
             found, linear = compare(strengths[place + direction])
             quality[strengths[place + direction]] = found
             if found <= best:
@@ -129,13 +146,18 @@ def climb(
 
 
 def strongest_entries(
-    linear: LinearMap, spread: np.ndarray, keep_weight: np.ndarray, done: Callable[[float], None]
+    linear: LinearMap,
+    spread: np.ndarray,
+    keep_weight: np.ndarray,
+    done: Callable[[float], None],
+    effort: Effort | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return columns and values, (N, n) each, of the rows of B * spread: the largest |entry| * keep_weight."""
     n_products = len(spread)
-    width = row_width(n_products)
+    effort = effort or Effort()
+    width = effort.width or row_width(n_products)
     if isinstance(linear, SpectralMap):
-        return linear.strongest_entries(spread, keep_weight, width, done)
+        return linear.strongest_entries(spread, keep_weight, width, done, effort.look)
     row_products = np.empty((n_products, width), dtype=np.int32)
     row_values = np.empty((n_products, width), dtype=np.float32)
 

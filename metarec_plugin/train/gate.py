@@ -47,9 +47,10 @@ class Cases:
     listed: Tensor  # (B, C) bool: False where filled up
     relevant: Tensor  # (B, C) bool: in the query
     asked: Tensor  # (B,) how many products the query holds, those out of reach too
+    shopper: Tensor  # (B,) whose: one shopper has an episode of every k that the history reaches
 
     def __getitem__(self, rows: Tensor) -> Cases:
-        parts = (self.columns, self.inputs, self.listed, self.relevant, self.asked)
+        parts = (self.columns, self.inputs, self.listed, self.relevant, self.asked, self.shopper)
         return Cases(self.k, *(part[rows] for part in parts))
 
     def __len__(self) -> int:
@@ -164,8 +165,7 @@ def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig) ->
     relevant.scatter_(1, torch.where(query >= 0, query, n_products), True)
     chosen.scatter_(1, excluded, False)
     relevant = relevant[:, :n_products] & chosen
-    width = int(chosen.sum(dim=1).max())
-    places = chosen.to(torch.uint8).topk(width, dim=1).indices  # (B, C)
+    places = _listed(chosen)  # (B, C)
     kept = columns.gather(2, places[:, None, :].expand(-1, columns.shape[1], -1)).transpose(1, 2)
     return Cases(
         part.k,
@@ -174,7 +174,20 @@ def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig) ->
         chosen.gather(1, places),
         relevant.gather(1, places),
         (query >= 0).sum(1),
+        torch.from_numpy(part.rows).long(),
     )
+
+
+def _listed(chosen: Tensor) -> Tensor:
+    """Return the (B, C) columns that are True, ascending; short rows end in columns that are not."""
+    counts = chosen.sum(dim=1)
+    width = int(counts.max())
+    unchosen = (~chosen).to(torch.uint8).argmax(dim=1)  # a column to fill up with
+    places = unchosen[:, None].repeat(1, width)
+    row, column = chosen.nonzero(as_tuple=True)
+    first = counts.cumsum(0) - counts
+    places[row, torch.arange(len(row)) - first[row]] = column
+    return places
 
 
 def _joined(k: int, parts: Sequence[Cases]) -> Cases:
@@ -184,8 +197,10 @@ def _joined(k: int, parts: Sequence[Cases]) -> Cases:
         return torch.cat([_filled(getattr(part, name), width) for part in parts])
 
     columns, listed, relevant = (together(name) for name in ("columns", "listed", "relevant"))
-    inputs = torch.cat([part.inputs for part in parts])
-    return Cases(k, columns, inputs, listed, relevant, torch.cat([part.asked for part in parts]))
+    inputs, asked, shopper = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("inputs", "asked", "shopper")
+    )
+    return Cases(k, columns, inputs, listed, relevant, asked, shopper)
 
 
 def _filled(part: Tensor, width: int) -> Tensor:

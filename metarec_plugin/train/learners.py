@@ -17,6 +17,7 @@ from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train.closed_form import ClosedFormConfig, fit_closed_form
 from metarec_plugin.train.device import resolve_device
+from metarec_plugin.train.effort import FEWEST_SHOPPERS
 from metarec_plugin.train.fitted import Fitted, Progress, silent
 from metarec_plugin.train.losses import form_of
 from metarec_plugin.train.maml import Maml, MamlConfig, choose_step_size, first_vectors
@@ -29,6 +30,7 @@ from metarec_plugin.train.sampling import EpisodeSampler
 from metarec_plugin.train.trainer import Learner, Outcome, Trainer, TrainerConfig, Validate
 
 VALIDATION_SHOPPERS = 400  # a look during training takes a sample: it is to be short beside the steps
+VALIDATION_SCORES = 8_000_000  # of a look, at each k; fewer shoppers where products are many
 STEP_SIZE_BATCHES = 4
 HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
 CLOSED_FORM = "closed_form"  # the mixture's expert that is not trained by steps
@@ -96,8 +98,9 @@ def validation_quality(dataset: Dataset) -> Validate:
     A catalogue without validation shoppers gives 0 to all, so that the first weights of equals are kept.
     """
     histories = dataset.validation
-    if len(histories) > VALIDATION_SHOPPERS:
-        histories = histories.select(np.linspace(0, len(histories) - 1, VALIDATION_SHOPPERS).astype(int))
+    most = min(VALIDATION_SHOPPERS, max(FEWEST_SHOPPERS, VALIDATION_SCORES // dataset.n_products))
+    if len(histories) > most:
+        histories = histories.select(np.linspace(0, len(histories) - 1, most).astype(int))
 
     def quality(scorer: Scorer) -> float:
         found = [evaluate(scorer, histories, k, dataset.n_products, adapts=False).mean for k in HEADLINE_KS]
@@ -170,23 +173,12 @@ def _mixture(request: Request) -> Fitted:
             request.progress(0.75 * (place + fraction) / parts, f"{name}: {message}")
 
         folder = request.checkpoint_dir and request.checkpoint_dir / name
-        own = replace(
-            request,
-            options=INSIDE.get(name, {}),
-            budget_seconds=budget,
-            progress=within,
-            checkpoint_dir=folder,
-        )
+        options = INSIDE.get(name, {})
+        own = replace(request, options=options, budget_seconds=budget, progress=within, checkpoint_dir=folder)
         return _closed_form(own, budget) if name == CLOSED_FORM else LEARNERS[name](own)
 
-    return fit_mixture(
-        request.dataset,
-        expert,
-        seed=request.seed,
-        config=config,
-        progress=request.progress,
-        gate_seconds=GATE_SHARE * request.budget_seconds,
-    )
+    seconds, said, seed = GATE_SHARE * request.budget_seconds, request.progress, request.seed
+    return fit_mixture(request.dataset, expert, seed=seed, config=config, progress=said, gate_seconds=seconds)
 
 
 def _first_vectors(request: Request, dimensions: int) -> np.ndarray:

@@ -109,11 +109,14 @@ class _FactoredMap:
         return shoppers @ self._gains - supports.multiply(self._diagonal).toarray()
 
 
-def solver(moments: Moments) -> ProductSpace | ShopperSpace | SpectralSpace:
-    """Choose the smaller square of the two, and where both are too large the sparse map, which is an estimate."""
+def solver(moments: Moments, rank: int | None = None) -> ProductSpace | ShopperSpace | SpectralSpace:
+    """Choose the smaller square of the two, and where both are too large the sparse map, which is an estimate.
+
+    rank: directions of the estimate.
+    """
     n_shoppers, n_products = moments.shoppers.shape
     if n_products <= MAX_SQUARE and (n_products <= n_shoppers or n_shoppers > MAX_SHOPPERS):
         return ProductSpace(moments)
     if n_shoppers <= MAX_SHOPPERS and n_shoppers * n_products <= MAX_GAINS:
         return ShopperSpace(moments)
-    return SpectralSpace(moments)
+    return SpectralSpace(moments, rank)

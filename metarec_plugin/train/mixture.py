@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metarec_plugin.evaluate.covisits import covisit_maps
-from metarec_plugin.evaluate.episodes import Episodes
+from metarec_plugin.evaluate.episodes import KS, Episodes
 from metarec_plugin.evaluate.experts import LEARNERS, MAPS
 from metarec_plugin.evaluate.item_knn import item_knn_arrays
 from metarec_plugin.evaluate.priors import DAY
@@ -20,10 +20,12 @@ from metarec_plugin.evaluate.trends import trend_arrays
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train import expert_columns
 from metarec_plugin.train.device import one_thread
+from metarec_plugin.train.doubt import UNKNOWN, judged, kept
+from metarec_plugin.train.effort import gate_effort
 from metarec_plugin.train.expert_columns import Question
 from metarec_plugin.train.fitted import Fitted, Progress
-from metarec_plugin.train.gate import GateConfig, fit_gate, gate_cases
-from metarec_plugin.train.joined_rows import joined, joined_width, rows_of
+from metarec_plugin.train.gate import Cases, GateConfig, fit_gate, gate_cases
+from metarec_plugin.train.joined_rows import joined, joined_width, narrowed, rows_of
 
 SHRINKAGE = 20.0  # of the buyers that two products share
 KEEPING = (
@@ -55,9 +57,11 @@ def fit_mixture(
     seed: int,
     config: MixtureConfig | None = None,
     progress: Progress,
+    gate_seconds: float | None = None,
 ) -> Fitted:
     """Train the experts on training shoppers, the gate on validation shoppers, and export one bundle.
 
+    gate_seconds: what looking at the gate's shoppers is to take about; None: as long as it takes.
     Raises InvalidData where no training shopper has two products.
     """
     config = config or MixtureConfig()
@@ -72,7 +76,7 @@ def fit_mixture(
     arrays |= _scale_of_known(dataset)
     joining = time.monotonic() - started
     with one_thread():
-        weights, said = _gate(dataset, arrays, seed, GateConfig())
+        weights, said = _gate(dataset, arrays, seed, GateConfig(), gate_seconds)
     arrays |= {"gate.weights": weights}
     report = {
         "config": asdict(config),
@@ -87,12 +91,13 @@ def fit_mixture(
 
 def _map_arrays(dataset: Dataset, closed_form: Fitted) -> dict[str, np.ndarray]:
     width = joined_width(dataset.n_products)
+    brought = min(width, closed_form.arrays["row_products"].shape[1])  # less where time is short
     keep = np.exp(KEEPING * dataset.log_prior)
     shared = item_knn_arrays(dataset, SHRINKAGE)
     maps = {
         "learned": (closed_form.arrays["row_products"], closed_form.arrays["row_values"]),
-        "shared": (shared["row_products"], shared["row_values"]),
-        **{name: rows_of(matrix, keep, width) for name, matrix in covisit_maps(dataset).items()},
+        "shared": narrowed((shared["row_products"], shared["row_values"]), keep, brought, width),
+        **{name: rows_of(matrix, keep, brought) for name, matrix in covisit_maps(dataset).items()},
     }
     products, values, spread = joined([maps[name] for name in MAPS], keep, width)
     return {
@@ -113,7 +118,7 @@ def _scale_of_known(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def _gate(
-    dataset: Dataset, arrays: Mapping[str, np.ndarray], seed: int, config: GateConfig
+    dataset: Dataset, arrays: Mapping[str, np.ndarray], seed: int, config: GateConfig, seconds: float | None
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the (4, W) weights and what there is to say of them."""
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
@@ -130,15 +135,35 @@ def _gate(
         return expert_columns.columns(tensors, question), expert_columns.inputs(tensors, supports)
 
     began = time.monotonic()
+    whole, config = config, gate_effort(config, dataset.n_products, len(names), len(KS), seconds)
     rng = np.random.default_rng(seed)
     cases = gate_cases(dataset.validation, columns, dataset.n_products, config, rng)
     made = time.monotonic()
-    said: dict[str, Any] = {"columns": names, "episodes": {str(each.k): len(each) for each in cases}}
+    said: dict[str, Any] = {
+        "columns": names,
+        "gate_cut_to_budget": {
+            key: value for key, value in asdict(config).items() if value != getattr(whole, key)
+        },
+        "episodes": {str(each.k): len(each) for each in cases},
+    }
     if not cases:
-        return first.numpy(), {**said, "gate": "first weights: no validation shopper has enough products"}
-    weights, before, after = fit_gate(cases, first, config, torch.Generator().manual_seed(seed))
+        why = "a part of the first weights: no validation shopper has enough products"
+        return kept(first, UNKNOWN).numpy(), {**said, "gate": why, "share": UNKNOWN}
+
+    def fitted(some: Sequence[Cases]) -> tuple[Tensor, float, float]:
+        return fit_gate(some, first, config, torch.Generator().manual_seed(seed))
+
+    weights, before, after = fitted(cases)
+    done = time.monotonic()
+    doubt = judged(cases, weights, lambda some: fitted(some)[0])
+    weights = kept(weights, doubt.share)
     said |= {"ndcg20_first_weights": before, "ndcg20": after}
-    said |= {"seconds_cases": made - began, "seconds_gate": time.monotonic() - made}
+    said |= {"share": doubt.share, "share_is": doubt.why, "share_gains": doubt.gain}
+    said |= {
+        "seconds_cases": made - began,
+        "seconds_gate": done - made,
+        "seconds_doubt": time.monotonic() - done,
+    }
     for each in cases:
         at = (each.inputs.mean(dim=0) @ weights).tolist()
         said.setdefault("weights", {})[str(each.k)] = {

@@ -118,7 +118,12 @@ class SpectralMap:
         return found - supports.multiply(self._diagonal).toarray()
 
     def strongest_entries(
-        self, spread: np.ndarray, keep_weight: np.ndarray, width: int, done: Callable[[float], None]
+        self,
+        spread: np.ndarray,
+        keep_weight: np.ndarray,
+        width: int,
+        done: Callable[[float], None],
+        look: int = LOOK,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return columns and values, (N, n) each, of the rows of B * spread: the largest |entry| * keep_weight.
 
@@ -140,7 +145,7 @@ class SpectralMap:
                 found, entries = block.indices[part], block.data[part]
                 others = found != product
                 found, entries = found[others], entries[others]
-                found, entries = _top(found, entries, entries * weights[found], LOOK * width)
+                found, entries = _top(found, entries, entries * weights[found], look * width)
                 entries = (entries + self._right[found] @ self._left[product]) * spread[found]
                 found, entries = _top(found, entries, np.abs(entries) * keep_weight[found], width)
                 columns[product, : len(found)], values[product, : len(found)] = found, entries

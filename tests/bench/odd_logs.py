@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from metarec_plugin.preprocess.dataset import Dataset, build_dataset, dataset_from_file
+from metarec_plugin.preprocess.files import countable, distinct, scan_events
+from metarec_plugin.preprocess.splits import TEST, TRAIN, VALIDATION
+
 START = datetime(2024, 1, 1)
 
 
@@ -59,6 +63,19 @@ class OddLog:
     ks: tuple[int, ...] = (0, 1, 2, 3, 5, 10)
     change: Callable[[pl.DataFrame], pl.DataFrame] = lambda events: events
     products: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    testers: int = 0  # of the shape's shoppers only test, so that a small store is measured closely
+
+    def dataset(self, folder: Path, seed: int = 0) -> Dataset:
+        """Write the files and read them back, as the benchmark does; testers are put aside by the seed."""
+        events, products = self.write(folder, seed)
+        if not self.testers:
+            return dataset_from_file(events, products=products)
+        read = distinct(countable(scan_events(events), None, None))
+        subjects = np.array(sorted(read["subject"].unique().to_list()))
+        np.random.default_rng(seed).shuffle(subjects)
+        store = len(subjects) - self.testers
+        side = np.repeat([TRAIN, VALIDATION, TEST], [store - store // 8, store // 8, self.testers])
+        return build_dataset(read, pl.DataFrame({"subject": subjects, "side": side}))
 
     def write(self, folder: Path, seed: int = 0) -> tuple[Path, Path | None]:
         """Write the files of events and, where there is one, of products."""
@@ -91,6 +108,20 @@ def odd_logs(scale: int = 1) -> tuple[OddLog, ...]:
         OddLog("no-timestamps", plain, change=lambda events: events.drop("timestamp")),
         OddLog("sessions", Shape(600 * scale, 60, 2, 4), ks=(0, 1, 2, 3), change=as_visitors),
         OddLog("nothing-but-popularity", Shape(300 * scale, 60, 8, 20, stray=1.0)),
+    )
+
+
+def small_stores(testers: int = 1_000) -> tuple[OddLog, ...]:
+    """Return stores of 50 to 160 shoppers, with planted tastes and with nothing but popularity, measured by many."""
+    return tuple(
+        OddLog(
+            f"{shoppers}-shoppers{'' if stray < 1 else '-alike'}",
+            Shape(shoppers + testers, products, 8, 20, stray=stray),
+            ks=(0, 1, 2, 3, 5),
+            testers=testers,
+        )
+        for shoppers, products in ((50, 40), (90, 60), (160, 60))
+        for stray in (0.3, 1.0)
     )
 
 

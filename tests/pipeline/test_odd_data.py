@@ -11,7 +11,7 @@ from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.pipeline.evaluate import LEARNERS, evaluate_dataset
 from metarec_plugin.preprocess.dataset import dataset_from_file
 from tests.bench.odd import below, measure
-from tests.bench.odd_logs import OddLog, Shape, as_visitors, odd_logs, planted_log
+from tests.bench.odd_logs import OddLog, Shape, as_visitors, odd_logs, planted_log, small_stores
 
 LOGS = {log.name: log for log in odd_logs()}
 BUDGET = 0.4  # seconds of each learner's steps
@@ -27,6 +27,21 @@ def test_every_learner_trains_and_is_not_below_popularity(name: str, tmp_path: P
     if name != "nothing-but-popularity":
         gains = [row["k=1"]["mean"] for row in found["learners"].values()]
         assert min(gains) > 0  # the planted taste is found after one product
+
+
+@pytest.mark.parametrize("log", small_stores(), ids=lambda log: log.name)
+def test_the_default_learner_of_a_small_store_keeps_near_popularity_unless_there_is_a_taste(
+    log: OddLog, tmp_path: Path
+):
+    found = measure(log, tmp_path, BUDGET, ("mixture",), level=0.999)
+    assert found["test_users"] == 1_000
+    row = found["learners"]["mixture"]
+    gains = [row[f"k={k}"]["mean"] for k in (1, 2, 3, 5)]
+    if log.name.endswith("alike"):
+        assert sum(gains) / len(gains) > -0.004  # where nobody doubts the gate: -0.007 to -0.02
+    else:
+        assert below(found) == []
+        assert min(gains) > 0.03  # and it has not lost the taste that is there
 
 
 def test_where_there_is_only_popularity_a_fall_below_it_is_seen():

@@ -37,6 +37,7 @@ def cases_of(
         torch.ones(b, width, dtype=torch.bool),
         torch.tensor(relevant),
         torch.tensor(relevant.sum(axis=1) + rng.integers(0, 3, b)),
+        torch.arange(b),
     )
 
 
@@ -123,6 +124,7 @@ def test_candidates_that_fill_up_never_count():
         torch.cat([nothing, cases.listed], dim=1),
         torch.cat([nothing, cases.relevant], dim=1),
         cases.asked,
+        cases.shopper,
     )
     for measure in (hard_ndcg, lambda c, w: soft_ndcg(c, w, CONFIG)):
         np.testing.assert_allclose(measure(longer, weights), measure(cases, weights), atol=1e-9)

@@ -7,7 +7,15 @@ import pytest
 import scipy.sparse as sp
 
 from metarec_plugin.train import joined_rows
-from metarec_plugin.train.joined_rows import MIN_ROW, ROW_ENTRIES, deviations, joined, joined_width, rows_of
+from metarec_plugin.train.joined_rows import (
+    MIN_ROW,
+    ROW_ENTRIES,
+    deviations,
+    joined,
+    joined_width,
+    narrowed,
+    rows_of,
+)
 
 N = 15
 
@@ -54,6 +62,16 @@ def test_the_weight_changes_what_is_kept():
     plain, weighted = np.ones(N), np.where(np.arange(N) == 1, 0.5, 1.0)
     assert rows_of(sp.csr_matrix(matrix), plain, 1)[0][0, 0] == 1
     assert rows_of(sp.csr_matrix(matrix), weighted, 1)[0][0, 0] == 2
+
+
+def test_rows_are_narrowed_to_what_is_large_and_well_known_only_where_time_is_short():
+    rows = rows_of(sp.csr_matrix(dense_map(1, share=1.0)), np.ones(N), N)
+    keep = np.linspace(0.1, 2.0, N)
+    assert narrowed(rows, keep, 4, 4)[0] is rows[0]
+    products, values = narrowed(rows, keep, 2, 4)
+    wanted, _ = rows_of(sp.csr_matrix(dense_map(1, share=1.0)), keep, 2)
+    np.testing.assert_array_equal(np.sort(products), np.sort(wanted))
+    assert values.shape == (N, 2)
 
 
 def test_a_row_without_entries_says_nothing():
