@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metarec_plugin.features.likeness import Sketches, find_alike
+from metarec_plugin.features.likeness import Sketches, find_alike, joined
 from metarec_plugin.features.tokens import TokenSpace
-from metarec_plugin.features.transfer import TERMS, Evidence, FeatureMap, Newcomers, place, unit
+from metarec_plugin.features.transfer import (
+    GATE,
+    Evidence,
+    FeatureMap,
+    Newcomers,
+    Profile,
+    mixed_weights,
+    place,
+)
 
 if TYPE_CHECKING:
     from metarec_plugin.evaluate.episodes import Scorer
@@ -34,7 +42,7 @@ class ContentModel:
         self._evidence = Evidence(own["evidence"], float(own["patience"]))
         self._vectors = own["vectors"]  # (N, d) of length 1
         self._log_prior = arrays["log_prior"]  # (N,)
-        self._gate = own["gate"]  # (5,)
+        self._gate = own["gate"]  # (17,)
 
     def place(
         self, rows: Sequence[Sequence[Any] | None], supports: Sequence[Sequence[np.ndarray]] | None = None
@@ -52,20 +60,26 @@ class ContentModel:
             buyers_of = np.array([len(buyers) for buyers in supports])
             vectors = self._evidence(vectors, buyers_of, means)
         alike = find_alike(sketches, self._sketches, len(self._map.space))
-        return place(vectors, log_prior, self._vectors, alike)
+        return place(vectors, log_prior, self._vectors, alike, sketches)
 
-    def towards(self, support: np.ndarray, directions: np.ndarray | None = None) -> np.ndarray:
-        """Return the (d,) unit vector of a (k,) support and the (m, d) directions of newcomers in it."""
-        parts = [self._vectors[support]] if directions is None else [self._vectors[support], directions]
-        together = np.concatenate(parts)
-        return unit(together.mean(axis=0)) if len(together) else np.zeros(self._vectors.shape[1], np.float32)
+    def profile(self, support: np.ndarray, newcomers: tuple[np.ndarray, Sketches] | None = None) -> Profile:
+        """Return what a (k,) support says, and the (m, d) directions and sketches of newcomers in it."""
+        vectors, sketches = self._vectors[support], self._sketches[support]
+        if newcomers is not None:
+            vectors = np.concatenate([vectors, newcomers[0]])
+            sketches = joined([sketches, newcomers[1]])
+        return Profile.of(vectors, sketches)
 
-    def scores(
-        self, newcomers: Newcomers, scores: np.ndarray, towards: np.ndarray, support: np.ndarray
-    ) -> np.ndarray:
-        """Return (J,) scores on the scale of the (N,) log probabilities of the catalogue, given a (k,) support."""
-        terms = newcomers.terms(scores - self._log_prior, towards, support)
-        return terms @ self._gate[:TERMS] + self._gate[TERMS]
+    def scores(self, newcomers: Newcomers, scores: np.ndarray, profile: Profile) -> np.ndarray:
+        """Return (J,) scores on the scale of the (N,) log probabilities of the catalogue, given a support."""
+        terms = newcomers.terms(scores - self._log_prior, profile)
+        return terms @ mixed_weights(self._gate, len(profile)) + self._gate[-1]
+
+
+def holds_content(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether a bundle says how newcomers are scored, in terms that this release knows."""
+    gate = arrays.get(f"{PREFIX}gate")
+    return gate is not None and gate.shape == (GATE,)
 
 
 def stand_ins(newcomers: Newcomers) -> np.ndarray:
@@ -83,10 +97,12 @@ def with_newcomers(scorer: Scorer, content: ContentModel, newcomers: Newcomers) 
         supports = [support_of(each, n, instead) for each in cases.support]
         for rows, part in cases.warm(supports):
             out[rows, :n] = scorer(part)
-        for row, (support, adapts_from) in enumerate(zip(cases.support, supports)):
-            directions = newcomers.directions[support[support >= n] - n]
-            towards = content.towards(support[support < n], directions)
-            out[row, n:] = content.scores(newcomers, out[row, :n], towards, adapts_from)
+        for row, support in enumerate(cases.support):
+            own = support[support >= n] - n
+            profile = content.profile(
+                support[support < n], (newcomers.directions[own], newcomers.sketches[own])
+            )
+            out[row, n:] = content.scores(newcomers, out[row, :n], profile)
         return out
 
     return rank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ class Sketches:
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, rows: np.ndarray) -> Sketches:
+    def __getitem__(self, rows: np.ndarray | slice) -> Sketches:
         return Sketches(self.places[rows], self.weights[rows])
 
 
@@ -59,3 +60,25 @@ def find_alike(products: Sketches, catalogue: Sketches, n_tokens: int) -> tuple[
         alike[row] = best
         squares[row] = np.maximum(cosines[best], 0) ** 2
     return alike, squares
+
+
+def cosines(products: Sketches, others: Sketches) -> np.ndarray:
+    """Return the (k, J) cosines, not below 0, of each of k others to each of J products."""
+    found = np.zeros((len(others), len(products)), dtype=np.float32)
+    if not found.size:
+        return found
+    own = np.zeros(1 + max(int(products.places.max()), int(others.places.max())), dtype=np.float32)
+    for row in range(len(others)):
+        filled = others.weights[row] != 0  # the rest of a short row points at token 0, which is not its own
+        places = others.places[row][filled]
+        own[places] = others.weights[row][filled]
+        np.einsum("jm,jm->j", own[products.places], products.weights, out=found[row])
+        own[places] = 0
+    return np.maximum(found, 0, out=found)
+
+
+def joined(parts: Sequence[Sketches]) -> Sketches:
+    """Return the sketches of all parts, of which there is at least one, in their order."""
+    return Sketches(
+        np.concatenate([each.places for each in parts]), np.concatenate([each.weights for each in parts])
+    )

@@ -1,46 +1,84 @@
 """Products without a history placed among those with one, and scored from a subject's scores of the latter.
 
 A newcomer j is placed by a vector v_j in the space of the catalogue's vectors, by what it is like, and by a prior.
-Its score is gate . (transfer, direction, likeness, log p_j) + offset, with
+Its score is a sum of terms, each times a weight that is linear in 1 and x (x grows with the logarithm of the number of
+products known of a subject), plus an offset:
   transfer    sum_i c_ji (s_i - log p_i): what a subject's calibrated scores s say of the catalogue products nearest
               to v_j, so that whatever made the scores - any kind of bundle - speaks for newcomers too;
+  alike       the same sum over the products whose features are most alike;
   direction   cos(v_j, u), u the mean vector of the subject's support;
-  likeness    the mean over the support of the squared cosine of features.
+  reach       v_j . u: an attribute ridge, to which how sure v_j is counts too;
+  likeness    three of them: the mean, over the support, of the cosine of features to the powers 1, 2 and 4, which is
+              content kNN;
+  prior       log p_j.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from metarec_plugin.features.likeness import Sketches, sketch
+from metarec_plugin.features.likeness import Sketches, cosines, joined, sketch
 from metarec_plugin.features.tokens import TokenSpace
 
 NEIGHBOURS = 50  # of a newcomer in the catalogue
 SHARPNESS = 4  # c_ji is cos(v_j, v_i)^4: of 1, 2, 4 and 8 the best among held-out products of two shops
 BLOCK = 64  # newcomers placed at a time
 
-TERMS = 4  # transfer, direction, likeness and prior
+TERM_NAMES = ("transfer", "alike", "direction", "reach", "likeness", "likeness^2", "likeness^4", "prior")
+TERMS = len(TERM_NAMES)
+GATE = 2 * TERMS + 1  # weights of the terms, of the terms times x, and the offset
+MIDDLE = 1.4  # of log(1 + k): three products
+
+
+def mixed_weights(gate: np.ndarray, k: int) -> np.ndarray:
+    """Return the (8,) weights of the terms for k products of support, of the (17,) gate."""
+    return gate[:TERMS] + inputs_of(k)[1] * gate[TERMS : 2 * TERMS]
+
+
+def inputs_of(k: int) -> tuple[float, float]:
+    """What the weights are linear in: 1 and x."""
+    return 1.0, float(np.log1p(k)) - MIDDLE
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """What newcomers are compared with: towards, the (d,) unit mean vector of a support, and its k sketches."""
+
+    towards: np.ndarray
+    sketches: Sketches
+
+    @staticmethod
+    def of(vectors: np.ndarray, sketches: Sketches) -> Profile:
+        """Of the (k, d) unit vectors of a support and its sketches."""
+        mean = vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1])
+        return Profile(unit(mean.astype(np.float32)), sketches)
+
+    def __len__(self) -> int:
+        return len(self.sketches)
 
 
 @dataclass(frozen=True, eq=False)
 class Newcomers:
     """J products placed in the space of N catalogue products.
 
-    directions: (J, d) of length 1, or 0 where nothing is known. log_prior: (J,). neighbours: (J, n) catalogue
-    products; nearness: (J, n) their weights, which sum to 1, or to 0 where nothing is known of a newcomer. The
-    nearest comes first. alike: (J, m) catalogue products with like features; likeness: (J, m) squared cosines.
+    directions: (J, d) of length 1, or 0 where nothing is known; lengths: (J,) of the vectors before. log_prior: (J,).
+    neighbours: (J, n) catalogue products; nearness: (J, n) their weights, which sum to 1, or to 0 where nothing is
+    known of a newcomer. The nearest comes first. alike: (J, m) catalogue products with like features; likeness:
+    (J, m) their weights, which sum to 1 or 0. sketches: of the features.
     """
 
     directions: np.ndarray
+    lengths: np.ndarray
     log_prior: np.ndarray
     neighbours: np.ndarray
     nearness: np.ndarray
     alike: np.ndarray
     likeness: np.ndarray
+    sketches: Sketches
 
     def __len__(self) -> int:
         return len(self.directions)
@@ -51,26 +89,31 @@ class Newcomers:
         return self.nearness[:, 0] > 0
 
     def __getitem__(self, rows: np.ndarray | slice) -> Newcomers:
-        return Newcomers(*(column[rows] for column in self._columns))
-
-    @property
-    def _columns(self) -> tuple[np.ndarray, ...]:
-        return self.directions, self.log_prior, self.neighbours, self.nearness, self.alike, self.likeness
+        return Newcomers(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @staticmethod
     def joined(parts: Sequence[Newcomers]) -> Newcomers:
         """Return the products of all parts, of which there is at least one, in their order."""
-        return Newcomers(*(np.concatenate(column) for column in zip(*(each._columns for each in parts))))
+        columns: dict[str, Any] = {
+            field.name: np.concatenate([getattr(each, field.name) for each in parts])
+            for field in fields(Newcomers)
+            if field.name != "sketches"
+        }
+        return Newcomers(**columns, sketches=joined([each.sketches for each in parts]))
 
-    def terms(self, residuals: np.ndarray, towards: np.ndarray, support: np.ndarray) -> np.ndarray:
-        """Return (J, 4) terms, for (N,) residuals s - log p, a (d,) unit vector and (k,) catalogue products."""
-        terms = np.empty((len(self), TERMS), dtype=np.float32)
+    def terms(self, residuals: np.ndarray, profile: Profile) -> np.ndarray:
+        """Return (J, 8) terms, for (N,) residuals s - log p and what the support says."""
+        terms = np.zeros((len(self), TERMS), dtype=np.float32)
         terms[:, 0] = np.einsum("jn,jn->j", residuals[self.neighbours], self.nearness)
-        terms[:, 1] = self.directions @ towards
-        counts = np.zeros(len(residuals), dtype=np.float32)
-        counts[support] = 1 / max(1, len(support))
-        terms[:, 2] = np.einsum("jm,jm->j", counts[self.alike], self.likeness)
-        terms[:, 3] = self.log_prior
+        terms[:, 1] = np.einsum("jm,jm->j", residuals[self.alike], self.likeness)
+        terms[:, 2] = self.directions @ profile.towards
+        terms[:, 3] = terms[:, 2] * self.lengths
+        if len(profile):
+            like = cosines(self.sketches, profile.sketches)  # (k, J)
+            for column in (4, 5, 6):
+                terms[:, column] = like.mean(axis=0)
+                like *= like  # the powers 1, 2 and 4
+        terms[:, 7] = self.log_prior
         return terms
 
 
@@ -79,10 +122,11 @@ def place(
     log_prior: np.ndarray,
     catalogue: np.ndarray,
     alike: tuple[np.ndarray, np.ndarray],
+    sketches: Sketches,
 ) -> Newcomers:
     """Find the neighbours of (J, d) vectors among the (N, d) unit vectors of a catalogue.
 
-    alike: catalogue products with like features and their squared cosines, (J, m) each.
+    alike: catalogue products with like features and their squared cosines, (J, m) each. sketches: of the J.
     """
     n = min(NEIGHBOURS, len(catalogue))
     neighbours = np.empty((len(vectors), n), dtype=np.int32)
@@ -96,9 +140,18 @@ def place(
         order = np.argsort(-found, axis=1, kind="stable")
         neighbours[part] = np.take_along_axis(nearest, order, axis=1)
         nearness[part] = np.maximum(np.take_along_axis(found, order, axis=1), 0) ** SHARPNESS
-    total = nearness.sum(axis=1, keepdims=True)
-    nearness = np.divide(nearness, total, out=np.zeros_like(nearness), where=total > 0)
-    return Newcomers(directions, log_prior.astype(np.float32), neighbours, nearness, *alike)
+    lengths = np.sqrt((vectors.astype(np.float32) ** 2).sum(axis=1))
+    alikes, squares = alike
+    return Newcomers(
+        directions, lengths, log_prior.astype(np.float32),
+        neighbours, _shares(nearness), alikes, _shares(squares), sketches,
+    )  # fmt: skip
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    """Return (J, n) weights divided by their sum, where that is not 0."""
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

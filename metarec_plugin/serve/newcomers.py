@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from metarec_plugin.adapt.newcomers import PREFIX, ContentModel, stand_ins
+from metarec_plugin.adapt.newcomers import ContentModel, holds_content, stand_ins
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect.supports import NOT_SUPPORT
 from metarec_plugin.conf import get_config
-from metarec_plugin.features.transfer import Newcomers
+from metarec_plugin.features.transfer import Newcomers, Profile
 from metarec_plugin.models import Event
 from metarec_plugin.serve.candidates import RECENT_EVENTS, Candidate
 from metarec_plugin.storefront import get_storefront
@@ -39,14 +39,14 @@ class Shelf:
         self._shown: tuple[tuple[str, ...], Newcomers] = ((), self._content.place([]))
         self._behind = False  # whether a look left newcomers to the next one
         self._signs: dict[str, tuple[Any, ...]] = {}  # what each of those shown was placed by
-        self._placed: dict[str, tuple[int, np.ndarray]] = {}  # key -> stand-in or -1, direction
+        self._placed: dict[str, Newcomers] = {}  # one product each
 
     @property
     def version(self) -> str:
         return self._model.version
 
-    def support(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return (k,) catalogue products to adapt from and the (d,) direction of the whole support.
+    def support(self, keys: Sequence[str]) -> tuple[np.ndarray, Profile]:
+        """Return (k,) catalogue products to adapt from and what the whole support says of newcomers.
 
         A product that the bundle does not know is spoken for by its nearest neighbour. At most one query for keys
         met for the first time.
@@ -56,17 +56,17 @@ class Shelf:
         unknown = [key for key in dict.fromkeys(keys) if key not in names]
         placed = self._places(unknown)
         stand = dict(zip((self._model.key(product) for product in known.tolist()), known.tolist()))
-        stand |= {key: product for key, (product, _) in placed.items()}
+        stand |= {key: int(stand_ins(product)[0]) for key, product in placed.items()}
         together = list(dict.fromkeys(stand[key] for key in keys if stand.get(key, -1) >= 0))
-        directions = [direction for _, direction in placed.values()]
-        towards = self._content.towards(known, np.array(directions) if directions else None)
-        return np.array(together, dtype=np.int64), towards
+        told = [product for product in placed.values() if product.known[0]]
+        new = Newcomers.joined(told) if told else None
+        profile = self._content.profile(known, None if new is None else (new.directions, new.sketches))
+        return np.array(together, dtype=np.int64), profile
 
     def ranked(
         self,
         scores: Callable[[], np.ndarray],
-        adapts_from: np.ndarray,
-        towards: np.ndarray,
+        profile: Profile,
         lift: float,
         left_out: Collection[str],
     ) -> list[Candidate]:
@@ -77,7 +77,7 @@ class Shelf:
         keys, newcomers = self._newest()
         if not keys:
             return []
-        values = self._content.scores(newcomers, scores(), towards, adapts_from)
+        values = self._content.scores(newcomers, scores(), profile)
         values -= np.float32(lift) * newcomers.log_prior
         order = np.argsort(-values, kind="stable").tolist()
         return [(keys[i], float(values[i])) for i in order if newcomers.known[i] and keys[i] not in left_out]
@@ -137,18 +137,17 @@ class Shelf:
                     found[key].append(others)
         return list(found.values())
 
-    def _places(self, keys: Sequence[str]) -> dict[str, tuple[int, np.ndarray]]:
-        """The stand-ins and directions of products by their features alone; one query for those not met before."""
+    def _places(self, keys: Sequence[str]) -> dict[str, Newcomers]:
+        """Products placed by their features alone, one each; one query for those not met before."""
         missing = [key for key in keys if key not in self._placed]
         if missing:
             rows = _rows(missing)
-            newcomers = self._content.place(list(rows.values()))
-            found = zip(rows, zip(stand_ins(newcomers).tolist(), newcomers.directions))
+            # A key of nothing in the shop is remembered too, as a product without features: it is not asked for again.
+            newcomers = self._content.place([rows.get(key) for key in missing])
+            found = {key: newcomers[row : row + 1] for row, key in enumerate(missing)}
             if len(self._placed) + len(missing) > REMEMBERED:
                 self._placed = {}
-            # A key of nothing in the shop is remembered too, so that it is not asked for again.
-            nothing = (-1, np.zeros(newcomers.directions.shape[1], dtype=np.float32))
-            self._placed = {**self._placed, **dict.fromkeys(missing, nothing), **dict(found)}
+            self._placed = {**self._placed, **found}
         return {key: self._placed[key] for key in keys if key in self._placed}
 
 
@@ -168,7 +167,7 @@ _shelf: Shelf | None = None
 def get_shelf(model: OnlineModel) -> Shelf | None:
     """Return the shelf of the served model, or None where its bundle says nothing of features or none are to show."""
     global _shelf
-    if f"{PREFIX}gate" not in model.arrays or not get_config().new_products:
+    if not holds_content(model.arrays) or not get_config().new_products:
         return None
     shelf = _shelf
     if shelf is None or shelf.version != model.version:

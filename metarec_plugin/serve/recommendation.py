@@ -13,6 +13,7 @@ from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect import consent_of, known_subject, log_impressions, sign_slate, support_keys
 from metarec_plugin.collect.impressions import Shown
 from metarec_plugin.conf import get_config
+from metarec_plugin.features.transfer import Profile
 from metarec_plugin.serve import candidates
 from metarec_plugin.serve.because import Teller
 from metarec_plugin.serve.current import get_model
@@ -99,7 +100,7 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
     if filling.past.bought or (filling.past.disliked and get_config().dislike_push):
         return
     subject = _subject(question)
-    adapts_from, towards = _adapts_from(support, model)
+    adapts_from, profile = _adapts_from(support, model)
     # A worker knows the catalogue only: where a support holds more than that, its list is not the whole answer.
     if not subject or len(adapts_from) != len(model.index(support)):
         return
@@ -120,8 +121,7 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
         ADAPTED,
         model,
         partial(model.scores, adapts_from),
-        adapts_from,
-        towards,
+        profile,
         lift_of(model, question.placement),
     )
 
@@ -129,7 +129,7 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
 def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
     if model is None:
         return
-    adapts_from, towards = _adapts_from(support, model)
+    adapts_from, profile = _adapts_from(support, model)
     adapted = model.stage(adapts_from) == ADAPTED
     if not adapted and not filling.past.bought:
         return
@@ -147,7 +147,7 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     ranked = candidates.adapted(model, scores, excluded, lift, question.k)
     source = CONTENT if adapted and not len(model.index(support)) else ADAPTED
     teller = Teller(model, answer, support, excluded, lift, question.k) if adapted else None
-    _add(filling, ranked, source, model, lambda: outside, adapts_from, towards, lift, teller)
+    _add(filling, ranked, source, model, lambda: outside, profile, lift, teller)
 
 
 def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
@@ -155,18 +155,18 @@ def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if model is None:
         filling.add(candidates.popular_of_late(question.k), POPULAR)
         return
-    nothing, towards = _adapts_from((), model)
+    _, profile = _adapts_from((), model)
     scores = known_scores(model.popular, model, question, 0)
     ranked = candidates.popular(model, scores, model.index(filling.left_out), question.k)
-    _add(filling, ranked, POPULAR, model, lambda: scores, nothing, towards, 0.0)
+    _add(filling, ranked, POPULAR, model, lambda: scores, profile, 0.0)
 
 
 def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
     filling.add_newest()
 
 
-def _adapts_from(support: tuple[str, ...], model: OnlineModel) -> tuple[np.ndarray, np.ndarray | None]:
-    """The catalogue products that a support stands for, and its direction where the bundle tells features."""
+def _adapts_from(support: tuple[str, ...], model: OnlineModel) -> tuple[np.ndarray, Profile | None]:
+    """The catalogue products that a support stands for, and what it says where the bundle tells features."""
     shelf = get_shelf(model)
     return (model.index(support), None) if shelf is None else shelf.support(support)
 
@@ -177,17 +177,16 @@ def _add(
     source: str,
     model: OnlineModel,
     scores: Callable[[], np.ndarray],
-    adapts_from: np.ndarray,
-    towards: np.ndarray | None,
+    profile: Profile | None,
     lift: float,
     teller: Teller | None = None,
 ) -> None:
     """Add what the model ranks, with the products that it does not know where their own scores put them."""
     shelf = get_shelf(model)
-    if shelf is None or towards is None:
+    if shelf is None or profile is None:
         filling.add(batches, source, teller=teller)
         return
-    newcomers = shelf.ranked(scores, adapts_from, towards, lift, filling.left_out)
+    newcomers = shelf.ranked(scores, profile, lift, filling.left_out)
     filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers}, teller)
 
 

@@ -16,12 +16,21 @@ from metarec_plugin.features.matrix import feature_matrix, fit_tokens
 from metarec_plugin.features.table import FeatureTable
 from metarec_plugin.features.transfer import Evidence, FeatureMap, Newcomers, place, unit
 from metarec_plugin.preprocess.histories import Dataset
+from metarec_plugin.train.content_choice import RankedByVectors
 from metarec_plugin.train.content_evidence import fit_evidence
 from metarec_plugin.train.content_gate import ALLOWED_LOSS, GateFit, fit_gate
-from metarec_plugin.train.content_ridge import MAX_SQUARE, choose_ridge, precision, solve_ridge
+from metarec_plugin.train.content_ridge import (
+    MAX_SQUARE,
+    MOST,
+    choose_ridge,
+    most_bought,
+    precision,
+    solve_ridge,
+)
 from metarec_plugin.train.maml import first_vectors
 
 DIMENSIONS = 64
+MOST_PRETENDED = 4000  # products of a fold: the gate keeps their terms for every shopper
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +57,7 @@ class Content:
     def gate(self, scorer: Scorer, allowed_loss: float = ALLOWED_LOSS) -> GateFit:
         """Fit how the terms of a newcomer's score are weighed, for a scorer of calibrated log probabilities."""
         folds = [(without(self.dataset, pretended), as_new) for pretended, as_new in self.folds]
-        return fit_gate(scorer, folds, self.vectors, allowed_loss)
+        return fit_gate(scorer, folds, self.vectors, self.sketches, allowed_loss)
 
     def arrays(self, gate: np.ndarray) -> dict[str, np.ndarray]:
         """Return the arrays that a bundle of any kind may hold; their names start with "content."."""
@@ -88,14 +97,19 @@ def fit_content(
     features = feature_matrix(table, space, dataset.product_keys)
     behaviour = first_vectors(dataset, dimensions, seed)  # (N, d)
     weights = precision(dataset.popularity)
-    choice = choose_ridge(features, behaviour, dataset.log_prior, weights, rng, scales=scales)
+
+    def quality_among(products: np.ndarray) -> RankedByVectors | None:
+        return RankedByVectors(dataset, behaviour, products) or None
+
+    choice = choose_ridge(features, behaviour, dataset.log_prior, weights, quality_among, rng, scales=scales)
     cells = features.weighed(choice.scales)
 
     def fitted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """(F, d) and (F,) coefficients and the prior's mean, learned from the given products."""
         mean = float(np.average(dataset.log_prior[rows], weights=weights[rows]))
         centred = (dataset.log_prior[rows] - mean)[:, None]
-        by_vector = solve_ridge(cells[rows], behaviour[rows], weights[rows], choice.vector_ridge)
+        told = rows if len(rows) <= MAX_SQUARE else rows[most_bought(weights[rows], MOST)]
+        by_vector = solve_ridge(cells[told], behaviour[told], weights[told], choice.vector_ridge)
         by_prior = solve_ridge(cells[rows], centred, weights[rows], choice.prior_ridge)
         return by_vector, by_prior[:, 0], mean
 
@@ -110,13 +124,15 @@ def fit_content(
         part_vector, part_prior, part_mean = fitted(rest)
         predicted = cells[pretended] @ part_vector
         alike = find_alike(sketches[pretended], sketches[rest], len(space))
-        as_new = place(predicted, part_mean + cells[pretended] @ part_prior, vectors[rest], alike)
+        priors = part_mean + cells[pretended] @ part_prior
+        as_new = place(predicted, priors, vectors[rest], alike, sketches[pretended])
         folds.append((pretended, as_new))
     evidence = fit_evidence(dataset, vectors, behaviour[pretended], pretended, predicted, rng)
     report = {
         "groups": {name: choice.scales.get(name, 1.0) for name in features.groups},
         "vector_ridge": choice.vector_ridge,
         "prior_ridge": choice.prior_ridge,
+        "ndcg_left_out": choice.ndcg,
         "explained": {"vectors": choice.explained[0], "log_prior": choice.explained[1]},
         "patience": evidence.patience,
         "tokens": len(space),
@@ -128,7 +144,7 @@ def fit_content(
 def _parts(n_products: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Disjoint fifths of the catalogue, ascending: four, or two where each costs seconds to fit."""
     order = rng.permutation(n_products)
-    size = max(1, n_products // 5)
+    size = max(1, min(n_products // 5, MOST_PRETENDED))
     parts = 4 if n_products <= MAX_SQUARE else 2
     return [
         np.sort(order[start : start + size]) for start in range(0, min(parts, n_products - 1) * size, size)

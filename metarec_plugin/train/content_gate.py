@@ -1,4 +1,4 @@
-"""How the terms of a newcomer's score are weighed: by the likelihood of what held-out shoppers took next."""
+"""How the terms of a newcomer's score are weighed: by the lists of held-out shoppers, products pretended to be new."""
 
 from __future__ import annotations
 
@@ -7,39 +7,37 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize
+import torch
+from scipy.optimize import minimize
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, Scorer
 from metarec_plugin.evaluate.new_products import HeldOut, newcomer_episodes
 from metarec_plugin.evaluate.protocol import exclude
-from metarec_plugin.features.transfer import TERMS, Newcomers, unit
+from metarec_plugin.features.likeness import Sketches
+from metarec_plugin.features.transfer import TERM_NAMES, TERMS, Newcomers, Profile, inputs_of
+from metarec_plugin.train import gate
 
 ALLOWED_LOSS = 0.005  # share of NDCG@20 among known products that newcomers in the list may cost
 SHOPPERS = 200  # validation shoppers that the gate is fitted on, at each k and fold
-PENALTY = 1e-3  # of the squared distance of the weights from 1
-FACTORS = (
-    0.0,
-    0.5,
-    0.7,
-    1.4,
-    2.0,
-    4.0,
-)  # that a weight is tried with for a better ranking among new products
-ROUNDS, MIN_GAIN = 2, 1e-4  # over the weights; of NDCG@20
+ALONE = (
+    2.0  # a term's weight, in its deviations, where the fit starts from it alone; 1 / 8 of it where from all
+)
 OFFSETS = np.arange(0, 8.01, 0.25)  # below the most likely offset
 FARTHEST = 40.0  # offsets beyond are as good as none
 
 
 @dataclass(frozen=True)
 class GateFit:
-    """weights: of the terms, and the offset. likely: the weights of the highest likelihood. ndcg: among new products
-    on the shoppers fitted on, and warm_loss, what known products lose there."""
+    """weights: of the terms, of the terms times x, and the offset. scale: of the ranking, at which it is likeliest
+    beside known products. ndcg: among new products on the shoppers fitted on; alone: of each term; warm_loss: what
+    known products lose there."""
 
     weights: tuple[float, ...]
-    likely: tuple[float, ...]
+    scale: float
     likely_offset: float
     ndcg: float
+    alone: dict[str, float]
     warm_loss: float
 
     def as_json(self) -> dict[str, Any]:
@@ -50,147 +48,185 @@ class GateFit:
 class _Cases:
     """Episodes of one k: scores of the known products, terms of the new ones, and what was taken next."""
 
+    k: int
     scores: np.ndarray  # (B, W), the support at -inf
     total: np.ndarray  # (B,) log sum exp of the known products' scores
-    terms: np.ndarray  # (B, J, 4)
+    terms: np.ndarray  # (B, J, 8)
     query: np.ndarray  # (B, 20) places: known products below W, new ones from W on, padded with -1
     support: np.ndarray  # (B, k) places
+    rows: np.ndarray  # (B,) which history each came from
+
+    @property
+    def fresh(self) -> np.ndarray:
+        """(B, 20) the new products of the query, counted from 0, padded with -1."""
+        n_known = self.scores.shape[1]
+        return np.where(self.query >= n_known, self.query - n_known, -1)
+
+    def new_scores(self, weights: np.ndarray) -> np.ndarray:
+        """Return (B, J) scores under the (16,) weights, those of the support at -inf."""
+        one, x = inputs_of(self.k)
+        found = self.terms @ (one * weights[:TERMS] + x * weights[TERMS : 2 * TERMS]).astype(np.float32)
+        rows, columns = np.nonzero(self.support >= self.scores.shape[1])
+        found[rows, self.support[rows, columns] - self.scores.shape[1]] = -np.inf
+        return found
 
 
 def fit_gate(
     scorer: Scorer,
     folds: Sequence[tuple[HeldOut, Newcomers]],
     vectors: np.ndarray,
+    sketches: Sketches,
     allowed_loss: float = ALLOWED_LOSS,
     ks: Sequence[int] = HEADLINE_KS,
+    seed: int = 0,
 ) -> GateFit:
-    """Maximise the likelihood of validation shoppers' queries, then the ranking among new products, then be careful.
+    """Fit the ranking among new products, then its scale beside known ones, then be careful.
 
     scorer: of the whole catalogue's (N,) calibrated log probabilities; folds: what is pretended to be new, with its
-    place among the rest; vectors: (N, d) of the whole catalogue. The likelihood sets the scale, on which new products
-    stand beside known ones, but it weighs a prior too much where few of them are wanted; so each weight is moved as
-    far as NDCG@20 among new products gains. Then the offset is lowered until known products lose no more than is
-    allowed, by the mean over the folds and one deviation, since which products are new next time is another draw.
+    place among the rest; vectors: (N, d) unit vectors and sketches of the whole catalogue. The ranking is the one of
+    the best soft NDCG@20 among new products (`train.gate`), from the best of each term alone and all alike, so that
+    it cannot be worse there than content kNN or the attribute ridge, which are terms. The likelihood of the queries
+    sets its scale and an offset. The offset is lowered until known products lose no more than is allowed, by the mean
+    over the folds and one deviation, since which products are new next time is another draw.
     """
     by_fold = [
-        [found for k in ks if (found := _cases(scorer, held, newcomers, vectors, k)) is not None]
+        [found for k in ks if (found := _cases(scorer, held, newcomers, vectors, sketches, k)) is not None]
         for held, newcomers in folds
     ]
     cases = [case for fold in by_fold for case in fold]
     if not cases:
-        return GateFit((1.0,) * TERMS + (-FARTHEST,), (1.0,) * TERMS, 0.0, 0.0, 0.0)
-    start = np.append(np.ones(TERMS), 0.0)
-    likely = minimize(_loss, start, args=(cases,), jac=True, method="L-BFGS-B").x
-    weights, ndcg = _climb(cases, likely[:TERMS])
-    offset = _likely_offset(cases, weights)
+        return GateFit((1.0,) * TERMS + (0.0,) * TERMS + (-FARTHEST,), 1.0, 0.0, 0.0, {}, 0.0)
+    ranking, ndcg, alone = _fit_ranking(cases, seed)
+    columns = [case.new_scores(ranking) for case in cases]
+    start = np.array([0.0, _first_offset(cases)])
+    scale, offset = minimize(_loss, start, args=(cases, columns), jac=True, method="L-BFGS-B").x
+    weights = ranking * np.exp(scale)
+    offset = float(np.clip(offset, -FARTHEST, FARTHEST))
     for below in OFFSETS:
-        whole = np.append(weights, offset - below)
-        losses = [warm_loss(fold, whole) for fold in by_fold if fold]
+        losses = [warm_loss(fold, weights, offset - below) for fold in by_fold if fold]
         if np.mean(losses) + np.std(losses) <= allowed_loss:
             break
-    return GateFit(
-        tuple(whole.tolist()), tuple(likely[:TERMS].tolist()), offset, ndcg, float(np.mean(losses))
+    whole = (*weights.tolist(), offset - float(below))
+    return GateFit(whole, float(np.exp(scale)), offset, ndcg, alone, float(np.mean(losses)))
+
+
+def _fit_ranking(cases: Sequence[_Cases], seed: int) -> tuple[np.ndarray, float, dict[str, float]]:
+    """Return (16,) weights, their NDCG@20 among new products, and that of each term alone."""
+    spread = np.sqrt(np.mean([case.terms.var(axis=1).mean(axis=0) for case in cases], axis=0))  # (8,)
+    spread = np.where(spread > 1e-6, spread, 1.0)
+    config = gate.GateConfig()
+    cut = [found for case in cases if (found := _cut(case, spread, config.candidates)) is not None]
+    if not cut:
+        return np.append(1 / spread, np.zeros(TERMS)), 0.0, {}
+    starts = []
+    for term in range(TERMS):
+        starts.append(torch.zeros(2, TERMS))
+        starts[-1][0, term] = ALONE
+    starts.append(torch.zeros(2, TERMS))
+    starts[-1][0] = ALONE / TERMS
+    by_start = [gate.mean_ndcg(cut, start) for start in starts]
+    alone = dict(zip(TERM_NAMES, by_start))
+    first = starts[int(np.argmax(by_start))]
+    fitted, before, after = gate.fit_gate(cut, first, config, torch.Generator().manual_seed(seed))
+    best = fitted if after > before else first
+    return (best.numpy() / spread).ravel().astype(np.float64), max(before, after), alone
+
+
+def _cut(case: _Cases, spread: np.ndarray, candidates: int) -> gate.Cases | None:
+    """The episodes that ask for a new product, with the best of each term, less the support; None without any."""
+    fresh = case.fresh
+    kept = np.flatnonzero((fresh >= 0).any(axis=1))
+    if not len(kept):
+        return None
+    n_known, n_new = case.scores.shape[1], case.terms.shape[1]
+    scaled = torch.from_numpy((case.terms[kept] / spread).astype(np.float32))  # (B, J, 8)
+    scaled = scaled - scaled.mean(dim=1, keepdim=True)
+    support = torch.from_numpy(np.where(case.support >= n_known, case.support - n_known, n_new)[kept]).long()
+    query = torch.from_numpy(np.where(fresh[kept] >= 0, fresh[kept], n_new)).long()
+    chosen = torch.zeros(len(kept), n_new + 1, dtype=torch.bool)
+    chosen.scatter_(1, scaled.topk(min(candidates, n_new), dim=1).indices.flatten(1), True)
+    chosen.scatter_(1, support, False)
+    relevant = torch.zeros_like(chosen).scatter_(1, query, True)[:, :n_new]
+    chosen = chosen[:, :n_new]
+    places = chosen.to(torch.uint8).topk(max(1, int(chosen.sum(dim=1).max())), dim=1).indices  # (B, C)
+    columns = scaled.gather(1, places[:, :, None].expand(-1, -1, TERMS)).contiguous()
+    inputs = torch.tensor([inputs_of(case.k)]).expand(len(kept), -1)
+    asked = torch.from_numpy((fresh[kept] >= 0).sum(axis=1))
+    return gate.Cases(
+        k=case.k,
+        columns=columns,
+        inputs=inputs,
+        listed=chosen.gather(1, places),
+        relevant=(relevant & chosen).gather(1, places),
+        asked=asked,
+        shopper=torch.from_numpy(case.rows[kept]).long(),
     )
 
 
-def _climb(cases: Sequence[_Cases], weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Move one weight after the other as long as the ranking among new products gains."""
-    best = ndcg_among_new(cases, weights)
-    for _ in range(ROUNDS):
-        before = best
-        for term in range(TERMS):
-            tried = [np.where(np.arange(TERMS) == term, weights * factor, weights) for factor in FACTORS]
-            found = [ndcg_among_new(cases, each) for each in tried]
-            if max(found) > best + MIN_GAIN:
-                best, weights = max(found), tried[int(np.argmax(found))]
-        if best == before:
-            break
-    return weights, best
-
-
-def _likely_offset(cases: Sequence[_Cases], weights: np.ndarray) -> float:
-    """The offset of the highest likelihood for these weights: there its gradient, which grows with it, is 0."""
-
-    def slope(offset: float) -> float:
-        return float(_loss(np.append(weights, offset), cases)[1][TERMS])
-
-    if slope(-FARTHEST) >= 0 or slope(FARTHEST) <= 0:
-        return -FARTHEST  # nobody took a new product, or nobody anything else
-    return float(brentq(slope, -FARTHEST, FARTHEST, xtol=1e-3))
-
-
-def ndcg_among_new(cases: Sequence[_Cases], weights: np.ndarray) -> float:
-    """Return the mean over k and folds of NDCG@20, new products ranked by (4,) weights; the support is left out."""
-    found = []
-    for case in cases:
-        n_known = case.scores.shape[1]
-        query = np.where(case.query >= n_known, case.query - n_known, -1)
-        kept = (query >= 0).any(axis=1)
-        if not kept.any():
-            continue
-        scores = (case.terms[kept] @ weights).astype(np.float32)
-        rows, columns = np.nonzero(case.support[kept] >= n_known)
-        scores[rows, case.support[kept][rows, columns] - n_known] = -np.inf
-        top = metrics.top_products(scores)
-        found.append(metrics.ndcg(metrics.hits(top, query[kept]), metrics.relevant(query[kept])).mean())
-    return float(np.mean(found)) if found else 0.0
-
-
-def warm_loss(cases: Sequence[_Cases], weights: np.ndarray) -> float:
+def warm_loss(cases: Sequence[_Cases], weights: np.ndarray, offset: float) -> float:
     """Return the share of NDCG@20, on the known products of the queries, that newcomers in the list cost."""
     before: list[float] = []
     after: list[float] = []
     for case in cases:
-        n_known = case.scores.shape[1]
-        query = np.where(case.query < n_known, case.query, -1)
+        query = np.where(case.query < case.scores.shape[1], case.query, -1)
         kept = (query >= 0).any(axis=1)
-        new = (case.terms[kept] @ weights[:TERMS] + weights[TERMS]).astype(np.float32)
+        new = (case.new_scores(weights)[kept] + offset).astype(np.float32)
         for scores, ndcg in ((case.scores[kept], before), (np.hstack([case.scores[kept], new]), after)):
             top = metrics.top_products(scores)
             ndcg.append(metrics.ndcg(metrics.hits(top, query[kept]), metrics.relevant(query[kept])).mean())
     return float(1 - np.mean(after) / np.mean(before)) if np.mean(before) > 0 else 0.0
 
 
-def _cases(scorer: Scorer, held: HeldOut, newcomers: Newcomers, vectors: np.ndarray, k: int) -> _Cases | None:
-    """The cases of one k, or None without a shopper. Supports are what is known of them."""
+def _cases(
+    scorer: Scorer, held: HeldOut, newcomers: Newcomers, vectors: np.ndarray, sketches: Sketches, k: int
+) -> _Cases | None:
+    """The cases of one k, or None without a shopper. A new product in a support is known by its features."""
     found = newcomer_episodes(held, held.whole.validation, k, SHOPPERS)
     if not len(found):
         return None
+    n_known = len(held.warm_products)
     log_prior = held.whole.log_prior[held.warm_products]
-    scores = np.empty((len(found), len(held.warm_products)), dtype=np.float32)
+    order = np.concatenate([held.warm_products, held.new_products])
+    placed = np.concatenate([vectors[held.warm_products], newcomers.directions])
+    scores = np.empty((len(found), n_known), dtype=np.float32)
     terms = np.empty((len(found), len(newcomers), TERMS), dtype=np.float32)
     for rows, part in found.warm():
         known = held.warm_products[part.support]  # (b, k) in the whole catalogue, which the scorer knows
         raw = np.asarray(scorer(replace(part, support=known)), dtype=np.float32)[:, held.warm_products]
         raw -= np.log(np.exp(raw.astype(np.float64)).sum(axis=1, keepdims=True)).astype(np.float32)
-        for row, one, support, places in zip(rows, raw, known, part.support):
-            towards = unit(vectors[support].mean(axis=0)) if len(support) else np.zeros(vectors.shape[1])
-            terms[row] = newcomers.terms(one - log_prior, towards.astype(np.float32), places)
+        for row, one in zip(rows.tolist(), raw):
+            own = found.support[row]
+            terms[row] = newcomers.terms(one - log_prior, Profile.of(placed[own], sketches[order[own]]))
         scores[rows] = exclude(raw, part.support)
-    return _Cases(
-        scores, np.log(np.exp(scores.astype(np.float64)).sum(axis=1)), terms, found.query, found.support
-    )
+    total = np.log(np.exp(scores.astype(np.float64)).sum(axis=1))
+    return _Cases(k, scores, total, terms, found.query, found.support, found.rows)
 
 
-def _loss(weights: np.ndarray, cases: Sequence[_Cases]) -> tuple[float, np.ndarray]:
-    """Mean negative log likelihood per product taken, and its gradient, with a small pull to weights of 1."""
-    value, gradient, taken = 0.0, np.zeros(TERMS + 1), 0
-    for case in cases:
-        n_known = case.scores.shape[1]
+def _first_offset(cases: Sequence[_Cases]) -> float:
+    """About the share of new products among those taken, for a ranking around 0."""
+    new = sum(int((case.fresh >= 0).sum()) for case in cases) + 0.5
+    known = sum(int((case.query >= 0).sum()) for case in cases) + 1 - new
+    return float(np.log(new / max(known, 0.5)) - np.log(cases[0].terms.shape[1]))
+
+
+def _loss(at: np.ndarray, cases: Sequence[_Cases], columns: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
+    """Mean negative log likelihood per product taken, and its gradient by the logarithm of the scale and the offset."""
+    value, gradient, taken = 0.0, np.zeros(2), 0
+    scale, offset = np.exp(at[0]), at[1]
+    for case, column in zip(cases, columns):
         count = (case.query >= 0).sum(axis=1)  # (B,)
-        new = case.terms @ weights[:TERMS] + weights[TERMS]  # (B, J)
+        ranked = np.where(np.isfinite(column), column, 0)
+        new = np.where(np.isfinite(column), scale * ranked + offset, -np.inf)  # (B, J)
         top = np.maximum(new.max(axis=1), case.total)
         mass = np.exp(new - top[:, None])
         whole = mass.sum(axis=1) + np.exp(case.total - top)
         share = mass / whole[:, None]  # (B, J) probabilities
-        rows, places = np.nonzero(case.query >= n_known)
-        columns = case.query[rows, places] - n_known
-        value += (count * (np.log(whole) + top)).sum() - new[rows, columns].sum()
-        expected = np.einsum("b,bj,bjt->t", count, share, case.terms, optimize=True)
-        gradient[:TERMS] += expected - case.terms[rows, columns].sum(axis=0)
-        gradient[TERMS] += (count * share.sum(axis=1)).sum() - len(rows)
+        rows, places = np.nonzero(case.fresh >= 0)
+        own = case.fresh[rows, places]
+        value += (count * (np.log(whole) + top)).sum() - new[rows, own].sum()
+        known = np.nonzero((case.query >= 0) & (case.fresh < 0))
+        value -= case.scores[known[0], case.query[known]].sum()
+        gradient[0] += scale * ((count[:, None] * share * ranked).sum() - ranked[rows, own].sum())
+        gradient[1] += (count * share.sum(axis=1)).sum() - len(rows)
         taken += int(count.sum())
-    away = weights[:TERMS] - 1
-    gradient[:TERMS] = gradient[:TERMS] / taken + 2 * PENALTY * away
-    gradient[TERMS] /= taken
-    return value / taken + PENALTY * float(away @ away), gradient
+    return value / taken, gradient / taken

@@ -8,11 +8,18 @@ import sys
 import numpy as np
 import pytest
 
-from metarec_plugin.adapt.newcomers import ContentModel, stand_ins, support_of, with_newcomers
+from metarec_plugin.adapt.newcomers import (
+    ContentModel,
+    holds_content,
+    stand_ins,
+    support_of,
+    with_newcomers,
+)
 from metarec_plugin.evaluate.new_products import HeldOut, hold_out, measure_newcomers
+from metarec_plugin.features.likeness import cosines
 from metarec_plugin.features.matrix import values_of
-from metarec_plugin.features.transfer import Newcomers
-from metarec_plugin.train.content import fit_content
+from metarec_plugin.features.transfer import GATE, MIDDLE, Newcomers, mixed_weights
+from metarec_plugin.train.content import Content, fit_content
 from tests.planted import KINDS, brands_of, cosine_scorer, planted
 
 
@@ -22,10 +29,25 @@ def held() -> HeldOut:
 
 
 @pytest.fixture(scope="module")
-def model(held: HeldOut) -> ContentModel:
-    content = fit_content(held.warm, planted()[1], dimensions=8)
+def content(held: HeldOut) -> Content:
+    return fit_content(held.warm, planted()[1], dimensions=8)
+
+
+@pytest.fixture(scope="module")
+def model(held: HeldOut, content: Content) -> ContentModel:
+    # Weights by hand: what is checked here is how scores are made of them.
+    gate = np.concatenate([np.arange(1, 9), np.full(8, 0.1), [-2]])
+    return ContentModel(content.arrays(gate) | {"log_prior": held.warm.log_prior}, KINDS)
+
+
+@pytest.fixture(scope="module")
+def fitted(held: HeldOut, content: Content) -> ContentModel:
     gate = content.gate(cosine_scorer(held.warm))
     return ContentModel(content.arrays(np.array(gate.weights)) | {"log_prior": held.warm.log_prior}, KINDS)
+
+
+def row_of(held: HeldOut, j: int) -> tuple[str, ...]:
+    return tuple(values_of(planted()[1], held.whole.product_keys[held.new_products[j : j + 1]])[0])
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +56,9 @@ def newcomers(held: HeldOut, model: ContentModel) -> Newcomers:
     return model.place(rows)
 
 
-def test_new_products_are_found_far_above_chance(held: HeldOut, model: ContentModel, newcomers: Newcomers):
+def test_new_products_are_found_far_above_chance(held: HeldOut, fitted: ContentModel, newcomers: Newcomers):
     found = measure_newcomers(
-        with_newcomers(cosine_scorer(held.warm), model, newcomers), held, held.whole.test, 2
+        with_newcomers(cosine_scorer(held.warm), fitted, newcomers), held, held.whole.test, 2
     )
     rng = np.random.default_rng(0)
     chance = measure_newcomers(lambda cases: rng.random((len(cases), 160)), held, held.whole.test, 2)
@@ -52,21 +74,56 @@ def test_neighbours_are_of_the_newcomers_brand_and_weigh_one_together(held, newc
     assert (np.diff(newcomers.nearness, axis=1) <= 0).all()
 
 
-def test_a_score_is_the_sum_of_its_terms(held: HeldOut, model: ContentModel, newcomers: Newcomers):
+def test_a_score_is_the_sum_of_its_terms(held: HeldOut, content: Content, model: ContentModel, newcomers):
     rng = np.random.default_rng(3)
     scores = rng.normal(size=len(held.warm_products)).astype("f4")
-    support = np.append(newcomers.alike[5, :1], 3)
-    towards = model.towards(support)
-    found = model.scores(newcomers, scores, towards, support)
     j = 5
+    support = np.append(newcomers.alike[j, :1], 3)
+    found = model.scores(newcomers, scores, model.profile(support))
     residuals = scores - held.warm.log_prior
-    transfer = sum(c * residuals[i] for c, i in zip(newcomers.nearness[j], newcomers.neighbours[j]))
-    likeness = sum(c for c, i in zip(newcomers.likeness[j], newcomers.alike[j]) if i in support) / 2
-    a, b, c, p, o = model._gate.tolist()
-    direction = newcomers.directions[j] @ towards
-    by_hand = a * transfer + b * direction + c * likeness + p * newcomers.log_prior[j] + o
-    assert likeness > 0
-    assert found[j] == pytest.approx(by_hand, rel=1e-4)
+    vectors, _, sketches = content.map([row_of(held, j)])
+    vector, like = vectors[0], cosines(sketches, content.sketches[support])[:, 0]
+    unit = vector / np.linalg.norm(vector)
+    mean = content.vectors[support].mean(axis=0)
+    mean /= np.linalg.norm(mean)
+    by_hand = [
+        sum(c * residuals[i] for c, i in zip(newcomers.nearness[j], newcomers.neighbours[j])),
+        sum(c * residuals[i] for c, i in zip(newcomers.likeness[j], newcomers.alike[j])),
+        unit @ mean,
+        vector @ mean,
+        like.mean(),
+        (like**2).mean(),
+        (like**4).mean(),
+        newcomers.log_prior[j],
+    ]
+    assert like.max() > 0.5
+    weights = np.arange(1, 9) + 0.1 * (np.log(3) - MIDDLE)
+    assert found[j] == pytest.approx(weights @ by_hand - 2, rel=1e-4)
+
+
+def test_likeness_is_the_cosine_of_features_and_a_newcomer_in_the_support_counts(model: ContentModel):
+    rows = [("brand1", "colour1"), ("brand1", None), ("brand2", "colour2")]
+    new = model.place(rows)
+    own = new.sketches[np.array([0])]
+    profile = model.profile(np.array([], dtype=int), (new.directions[:1], own))
+    same, brand_only, other = cosines(new.sketches, own)[0]
+    assert same == pytest.approx(1, abs=1e-5)
+    assert brand_only == pytest.approx(1, abs=1e-5), "colours say nothing of behaviour here, and are off"
+    assert other == 0
+    nothing = np.zeros(128, "f4")
+    np.testing.assert_allclose(new.terms(nothing, profile)[:, 5], [1, 1, 0], atol=1e-5)
+
+
+def test_weights_follow_the_number_of_known_products():
+    gate = np.arange(GATE, dtype="f4")
+    one, ten = mixed_weights(gate, 1), mixed_weights(gate, 10)
+    np.testing.assert_allclose(ten - one, gate[8:16] * (np.log(11) - np.log(2)), rtol=1e-4)
+
+
+def test_a_bundle_whose_gate_has_other_terms_scores_no_newcomers():
+    assert holds_content({"content.gate": np.ones(GATE, "f4")})
+    assert not holds_content({"content.gate": np.ones(5, "f4")})
+    assert not holds_content({})
 
 
 def test_a_support_of_newcomers_only_still_adapts(held: HeldOut, model: ContentModel, newcomers: Newcomers):
@@ -84,16 +141,16 @@ def test_a_newcomer_of_which_nothing_is_known_has_no_stand_in(model: ContentMode
     assert nobody.known.tolist() == [False]
     assert support_of(np.array([4, 160, 4]), 160, stand_ins(nobody)).tolist() == [4]
     nothing = np.array([], dtype=int)
-    assert np.isfinite(model.scores(nobody, np.zeros(128, "f4"), model.towards(nothing), nothing)).all()
+    assert np.isfinite(model.scores(nobody, np.zeros(128, "f4"), model.profile(nothing))).all()
 
 
 def test_buyers_move_a_newcomer_that_its_features_misplace(held: HeldOut, model: ContentModel):
     brands = brands_of()[held.warm_products]
     ours = [np.flatnonzero(brands == 2)[:6], np.flatnonzero(brands == 2)[4:12]]
-    towards = model.towards(np.flatnonzero(brands == 2))
+    towards = model.profile(np.flatnonzero(brands == 2)).towards
     pulled = [
-        float(model.place([("brand5", "colour0")], [(ours * 8)[:n]]).directions[0] @ towards)
-        for n in (0, 1, 2, 16)
+        float(model.place([("brand5", "colour0")], [(ours * 32)[:n]]).directions[0] @ towards)
+        for n in (0, 1, 2, 64)
     ]
     assert pulled == sorted(pulled)
     assert pulled[-1] > 0.7 > 0.4 > pulled[0]

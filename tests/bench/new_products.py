@@ -1,6 +1,7 @@
 """The new-product track: 20 % of the products are taken out of training and must be found by what they are.
 
-usage: python -m tests.bench.new_products [--data FOLDER] [--only ml-1m,demo] [--seed N] [--ablation] [--json OUT]
+usage: python -m tests.bench.new_products [--data FOLDER] [--only ml-1m,demo] [--seed N] [--budget-seconds S]
+       [--ablation] [--json OUT]
 FOLDER holds ml-1m and online-retail, each with events.parquet and products.parquet; the demo store's products come
 with its source package.
 """
@@ -40,6 +41,7 @@ from shop.demo import source
 from tests.bench.sets import ROOT, demo_events
 
 SEED = 0
+SECONDS = 60.0  # of training by steps
 WARM_UP = (1, 2, 5, 10)  # buyers that are known of a new product
 BUYERS_SEED = 1
 Results = dict[int, NewcomerResult]
@@ -73,9 +75,9 @@ def _demo_products(events: Path) -> FeatureTable:
     return table_from_file(products.join(prices, on="product_id", how="left"))
 
 
-def catalogue_scorer(dataset: Dataset, learner: str, seed: int = SEED) -> Scorer:
+def catalogue_scorer(dataset: Dataset, learner: str, seed: int = SEED, seconds: float = SECONDS) -> Scorer:
     """The learner whose scores newcomers are scored from."""
-    fitted = fit(learner, dataset, seed=seed, device="cpu")
+    fitted = fit(learner, dataset, seed=seed, device="cpu", budget_seconds=seconds)
     return make_candidate(dataset, fitted.learner, fitted.kind, fitted.arrays).scorer()
 
 
@@ -142,14 +144,19 @@ def measure(ranker: Ranker, held: HeldOut, ks: Sequence[int] = HEADLINE_KS) -> R
 
 
 def run(
-    name: str, data: Path | None, ablation: bool, seed: int = SEED, learner: str = "mixture"
+    name: str,
+    data: Path | None,
+    ablation: bool,
+    seed: int = SEED,
+    learner: str = "mixture",
+    seconds: float = SECONDS,
 ) -> dict[str, Any] | None:
     loaded = load(name, data, seed)
     if loaded is None:
         return None
     dataset, table = loaded
     held = hold_out(dataset, np.random.default_rng(seed))
-    scorer = catalogue_scorer(held.warm, learner, seed)
+    scorer = catalogue_scorer(held.warm, learner, seed, seconds)
     started = time.perf_counter()
     content = fit_content(held.warm, table, seed)
     gate = content.gate(scorer)
@@ -212,13 +219,16 @@ def main() -> None:
     parser.add_argument("--only", default="ml-1m,online-retail,demo")
     parser.add_argument("--seed", type=int, default=SEED, help="of the split and of what is held out")
     parser.add_argument("--learner", default="mixture", help="whose scores newcomers are scored from")
+    parser.add_argument("--budget-seconds", type=float, default=SECONDS, help="of the learner's steps")
     parser.add_argument("--ablation", action="store_true", help="measure without each feature, too")
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "new_products.json")
     options = parser.parse_args()
     options.json.parent.mkdir(parents=True, exist_ok=True)
     whole = json.loads(options.json.read_text()) if options.json.exists() else {}
     for name in options.only.split(","):
-        found = run(name, options.data, options.ablation, options.seed, options.learner)
+        found = run(
+            name, options.data, options.ablation, options.seed, options.learner, options.budget_seconds
+        )
         if found is None:
             print(f"{name} is left out: its files are not there (its last figures stay).")
             continue

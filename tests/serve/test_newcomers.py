@@ -50,9 +50,11 @@ def shelved(publish, keys):
             "content.prior": np.array(-4.0, "f4"),
             "content.edges": np.zeros((1, 9), "f4"),
             "content.vectors": np.eye(2, dtype="f4")[kind],
-            "content.sketch_places": np.zeros((n, 2), "i4"),
-            "content.sketch_weights": np.zeros((n, 2), "f4"),
-            "content.gate": np.array([1, 1, 1, 1, 1], "f4"),
+            "content.sketch_places": np.zeros((n, 32), "i4"),
+            "content.sketch_weights": np.zeros((n, 32), "f4"),
+            "content.gate": np.repeat(
+                np.array([1, 0, 1, 0, 0, 1, 0, 1, 0, 1], "f4"), [1, 1, 1, 1, 1, 1, 1, 1, 8, 1]
+            ),
             "content.evidence": np.eye(2, dtype="f4"),
             "content.patience": np.array(1.0, "f4"),
         }

@@ -1,15 +1,18 @@
 """What features say of behaviour, on a shop where the answer is planted: the brand counts, the colour does not."""
 
 import numpy as np
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
 from metarec_plugin.evaluate.new_products import hold_out
 from metarec_plugin.features.table import FeatureTable, table_from_rows
+from metarec_plugin.features.transfer import GATE, TERM_NAMES
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train import content_ridge
 from metarec_plugin.train.content import Content, fit_content
-from metarec_plugin.train.content_ridge import left_out_errors, solve_ridge
+from metarec_plugin.train.content_choice import RankedByVectors
+from metarec_plugin.train.content_ridge import predict_parts, solve_ridge
 from tests.planted import brands_of, cosine_scorer, histories_of, planted
 
 DATASET, TABLE = planted()
@@ -56,7 +59,7 @@ def test_products_that_sell_give_their_brand_a_higher_prior():
 
 def test_the_same_seed_gives_the_same_content(content: Content):
     again = fit_content(DATASET, TABLE, seed=0, dimensions=8)
-    gate = np.ones(5)
+    gate = np.ones(GATE)
     for name, array in content.arrays(gate).items():
         np.testing.assert_allclose(array, again.arrays(gate)[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
@@ -65,9 +68,35 @@ def test_the_gate_trusts_the_scores_of_neighbours_and_keeps_known_products_in_pl
     gate = content.gate(cosine_scorer(DATASET))
     assert gate.ndcg > 0.4
     assert gate.warm_loss <= 0.01
-    assert gate.weights[4] <= gate.likely_offset
+    assert gate.weights[-1] <= gate.likely_offset
     loose = content.gate(cosine_scorer(DATASET), allowed_loss=1.0)
-    assert loose.weights[4] == loose.likely_offset
+    assert loose.weights[-1] == loose.likely_offset
+
+
+def test_the_ranking_is_no_worse_than_any_of_its_terms_alone(content: Content):
+    gate = content.gate(cosine_scorer(DATASET))
+    assert set(gate.alone) == set(TERM_NAMES)
+    assert gate.ndcg >= max(gate.alone.values())
+    assert gate.alone["reach"] > gate.alone["prior"] + 0.2, "the brand is what shoppers stay with"
+
+
+def test_a_group_of_features_that_misleads_is_switched_off():
+    """Forty lots at random: to heed them is to look alike by chance."""
+    dataset, table = planted()
+    rng = np.random.default_rng(5)
+    noise = [f"lot{lot}" for lot in rng.integers(0, 40, len(table.rows))]
+    noisy = FeatureTable(table.rows.with_columns(lot=pl.Series(noise)), {**table.kinds, "lot": "category"})
+    report = fit_content(dataset, noisy, dimensions=8).report
+    assert report["groups"]["lot"] == 0
+    assert report["groups"]["brand"] > 0
+
+
+def test_a_support_is_not_ranked_when_features_are_chosen():
+    among = RankedByVectors(DATASET, np.eye(160), np.arange(160), ks=(2,))
+    own = np.bincount(DATASET.validation.products, minlength=160)
+    assert among(np.tile(own[:, None], 160)).mean() > among(np.eye(160)).mean(), (
+        "every product points at itself only"
+    )
 
 
 def test_a_bundle_can_hold_it(content: Content, tmp_path):
@@ -76,7 +105,7 @@ def test_a_bundle_can_hold_it(content: Content, tmp_path):
     from metarec_plugin.publish.bundle import read_bundle, write_bundle
     from tests import bundles
 
-    arrays = bundles.arrays("linear", keys=DATASET.product_keys.tolist()) | content.arrays(np.ones(5))
+    arrays = bundles.arrays("linear", keys=DATASET.product_keys.tolist()) | content.arrays(np.ones(GATE))
     version = uuid.uuid4()
     write_bundle(tmp_path, version, bundles.manifest("linear"), arrays)
     assert read_bundle(tmp_path, version).arrays["content.vectors"].shape == (160, 8)
@@ -89,21 +118,21 @@ def test_a_bundle_holds_all_of_it_or_nothing(content: Content, tmp_path):
     from metarec_plugin.publish.bundle import write_bundle
     from tests import bundles
 
-    arrays = bundles.arrays("linear", keys=DATASET.product_keys.tolist()) | content.arrays(np.ones(5))
+    arrays = bundles.arrays("linear", keys=DATASET.product_keys.tolist()) | content.arrays(np.ones(GATE))
     del arrays["content.evidence"]
     with pytest.raises(BundleError, match=r"content\.evidence"):
         write_bundle(tmp_path, uuid.uuid4(), bundles.manifest("linear"), arrays)
 
 
-def test_leaving_a_product_out_needs_no_second_fit():
+def test_each_part_is_predicted_without_it():
     rng = np.random.default_rng(1)
     cells, targets, noise = rng.normal(size=(12, 5)), rng.normal(size=(12, 2)), rng.random(12) + 0.5
     kernel = cells @ cells.T
-    errors = left_out_errors(kernel, noise, targets)
-    for i in range(12):
-        rest = np.delete(np.arange(12), i)
+    parts = [np.arange(0, 12, 2), np.arange(1, 12, 2)]
+    found = predict_parts(kernel, noise, targets, parts)
+    for part, rest in (parts, parts[::-1]):
         solved = np.linalg.solve(kernel[np.ix_(rest, rest)] + np.diag(noise[rest]), targets[rest])
-        np.testing.assert_allclose(errors[i], targets[i] - kernel[i, rest] @ solved, atol=1e-8)
+        np.testing.assert_allclose(found[part], kernel[np.ix_(part, rest)] @ solved, atol=1e-8)
 
 
 def test_both_ways_to_solve_a_ridge_agree(monkeypatch):
