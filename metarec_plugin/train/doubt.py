@@ -12,15 +12,16 @@ from metarec_plugin.train.gate import Cases, hard_ndcg
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of every expert's weight but the prior's
 SURE = 5.0  # standard errors by which the fitted mixture is ahead of the prior: beyond doubt
-SEEN = 2.0  # standard errors by which a share is ahead of the prior for others
-UNSURE = 0.5  # of a share that may be ahead by chance: half of it costs a quarter where it is
+SEEN = 3.0  # by which a share is ahead of the prior for others
+TASTE = 2.0  # by which training shoppers of one half find shared buyers of the other useful
+LEAST = 0.5  # the share where a taste is seen, but not by the few that judge the gate
 MANY = 100  # shoppers; of fewer, a gate that has seen them says nothing of others
 FEWEST = 4  # shoppers that can be split in two
-UNKNOWN = (
-    0.25  # the share where nobody can tell: little is lost where there is no taste, much won where there is
-)
 
 Fit = Callable[[Sequence[Cases]], Tensor]  # cases -> (4, W) weights
+Taste = Callable[
+    [], tuple[float, float]
+]  # what training shoppers gain by shared buyers, and the standard error
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,17 @@ class Judged:
     gain: dict[str, tuple[float, float]]  # by share: mean over shoppers, and the standard error of it
 
 
-def judged(cases: Sequence[Cases], weights: Tensor, fit: Fit) -> Judged:
+def judged(cases: Sequence[Cases], weights: Tensor, fit: Fit, taste: Taste) -> Judged:
     """Choose the share of the fitted (4, W) weights that is kept.
 
     Where the mixture is far ahead of the prior for the many shoppers that it was fitted to, it keeps all. Else a
-    gate is fitted to either half of the shoppers and judged on the other. The share that is best there is taken where
-    it is clearly ahead of the prior; where not, half of the one with the highest lower end, the mean gain less its
-    standard error, so that what is not seen to help is left out.
+    gate is fitted to either half of the shoppers and judged on the other, and the share that is best there is kept
+    where it is clearly ahead of the prior. Where that is in doubt the training shoppers decide, who are more: without
+    a taste that they can see nothing is kept, and the store has its popular products.
     """
     shoppers = torch.cat([each.shopper for each in cases]).unique() if cases else torch.empty(0)
     if len(shoppers) < FEWEST:
-        return Judged(UNKNOWN, f"{len(shoppers)} validation shoppers are too few to tell", {})
+        return _by_taste(1.0, taste, {})
     if len(shoppers) >= MANY:
         mean, error = _mean_and_error(_gains(cases, [weights])[:, 0])
         if mean > SURE * error:
@@ -55,12 +56,19 @@ def judged(cases: Sequence[Cases], weights: Tensor, fit: Fit) -> Judged:
     gains = torch.cat(found)  # (U, shares)
     by_share = [_mean_and_error(column) for column in gains.T]
     best = max(range(len(SHARES)), key=lambda place: by_share[place][0])
-    share = SHARES[best]
-    mean, error = by_share[best]
-    if mean <= SEEN * error:
-        share = UNSURE * max(zip(SHARES, by_share), key=lambda each: each[1][0] - each[1][1])[0]
     said = {f"{share:g}": each for share, each in zip(SHARES, by_share)}
-    return Judged(share, "the best for shoppers that the gate was not fitted to", said)
+    mean, error = by_share[best]
+    if mean > SEEN * error:
+        return Judged(SHARES[best], "the best for shoppers that the gate was not fitted to", said)
+    return _by_taste(max(LEAST, SHARES[best]), taste, said)
+
+
+def _by_taste(share: float, taste: Taste, said: dict[str, tuple[float, float]]) -> Judged:
+    mean, error = taste()
+    found = f"training shoppers gain {mean:.4f} (standard error {error:.4f}) by shared buyers"
+    if mean > TASTE * error:
+        return Judged(share, f"{found}: a taste", said)
+    return Judged(0.0, f"{found}: no taste to be seen", said)
 
 
 def kept(weights: Tensor, share: float) -> Tensor:

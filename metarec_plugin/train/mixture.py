@@ -20,12 +20,13 @@ from metarec_plugin.evaluate.trends import trend_arrays
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.train import expert_columns
 from metarec_plugin.train.device import one_thread
-from metarec_plugin.train.doubt import UNKNOWN, judged, kept
+from metarec_plugin.train.doubt import judged, kept
 from metarec_plugin.train.effort import gate_effort
 from metarec_plugin.train.expert_columns import Question
 from metarec_plugin.train.fitted import Fitted, Progress
 from metarec_plugin.train.gate import Cases, GateConfig, fit_gate, gate_cases
 from metarec_plugin.train.joined_rows import joined, joined_width, narrowed, rows_of
+from metarec_plugin.train.taste import taste
 
 SHRINKAGE = 20.0  # of the buyers that two products share
 KEEPING = (
@@ -147,15 +148,21 @@ def _gate(
         "episodes": {str(each.k): len(each) for each in cases},
     }
     if not cases:
-        why = "a part of the first weights: no validation shopper has enough products"
-        return kept(first, UNKNOWN).numpy(), {**said, "gate": why, "share": UNKNOWN}
+        doubt = judged([], first, lambda _: first, lambda: taste(dataset))
+        why = "first weights: no validation shopper has enough products"
+        return kept(first, doubt.share).numpy(), {
+            **said,
+            "gate": why,
+            "share": doubt.share,
+            "share_is": doubt.why,
+        }
 
     def fitted(some: Sequence[Cases]) -> tuple[Tensor, float, float]:
         return fit_gate(some, first, config, torch.Generator().manual_seed(seed))
 
     weights, before, after = fitted(cases)
     done = time.monotonic()
-    doubt = judged(cases, weights, lambda some: fitted(some)[0])
+    doubt = judged(cases, weights, lambda some: fitted(some)[0], lambda: taste(dataset))
     weights = kept(weights, doubt.share)
     said |= {"ndcg20_first_weights": before, "ndcg20": after}
     said |= {"share": doubt.share, "share_is": doubt.why, "share_gains": doubt.gain}

@@ -38,9 +38,9 @@ def test_the_default_learner_of_a_small_store_keeps_near_popularity_unless_there
     row = found["learners"]["mixture"]
     gains = [row[f"k={k}"]["mean"] for k in (1, 2, 3, 5)]
     if log.name.endswith("alike"):
-        assert sum(gains) / len(gains) > -0.004  # where nobody doubts the gate: -0.007 to -0.02
-    else:
         assert below(found) == []
+        assert sum(gains) / len(gains) > -0.001  # where nobody doubts the gate: -0.007 to -0.02
+    else:
         assert min(gains) > 0.03  # and it has not lost the taste that is there
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from metarec_plugin.train.doubt import FEWEST, MANY, SHARES, UNKNOWN, judged, kept
+from metarec_plugin.train.doubt import FEWEST, LEAST, MANY, SHARES, TASTE, judged, kept
 from metarec_plugin.train.gate import Cases, hard_ndcg
+from metarec_plugin.train.taste import taste
+from tests.bench.odd_logs import OddLog, Shape
 
 WIDTH, EXPERTS = 60, 4
 
@@ -43,13 +45,21 @@ def equal(_: object = None) -> torch.Tensor:
     return weights
 
 
-def never(_: object) -> torch.Tensor:
+def seen() -> tuple[float, float]:
+    return 0.1, 0.02
+
+
+def unseen() -> tuple[float, float]:
+    return 0.01, 0.02
+
+
+def never(_: object = None) -> torch.Tensor:
     raise AssertionError("no second gate is needed")
 
 
 @pytest.mark.parametrize("shoppers", [20, 60, 300])
 def test_experts_that_guess_keep_next_to_nothing_and_those_that_know_keep_most(shoppers):
-    shares = {clue: judged([cases_of(shoppers, clue)], equal(), equal).share for clue in (0.0, 2.0)}
+    shares = {clue: judged([cases_of(shoppers, clue)], equal(), equal, unseen).share for clue in (0.0, 2.0)}
     assert shares[0.0] == 0
     assert shares[2.0] >= 0.75
 
@@ -63,7 +73,7 @@ def test_the_judges_are_shoppers_that_the_gate_did_not_see_at_any_k():
         # It learned by heart: whoever is judged again would be right.
         return equal()
 
-    judged(cases, equal(), fit)
+    judged(cases, equal(), fit, unseen)
     assert len(seen) == 2
     assert seen[0] | seen[1] == set(range(20))
     assert not seen[0] & seen[1]
@@ -86,29 +96,49 @@ def test_what_was_learned_by_heart_is_left_out():
     learned = dataclasses.replace(cases, columns=heart)
     everything = equal()
     assert hard_ndcg(learned, everything).mean() > hard_ndcg(learned, kept(everything, 0.0)).mean() + 0.1
-    assert judged([learned], everything, fit).share == 0
+    assert judged([learned], everything, fit, unseen).share == 0
 
 
-def test_what_may_be_ahead_by_chance_keeps_half_of_what_its_lower_end_allows():
-    found = judged([cases_of(10, 0.3, seed=3)], equal(), equal)
-    ends = {share: mean - error for share, (mean, error) in found.gain.items()}
+def test_what_the_few_cannot_tell_the_training_shoppers_decide():
+    cases = [cases_of(10, 0.3, seed=3)]
+    found = judged(cases, equal(), equal, seen)
     mean, error = max(found.gain.values())
-    best = float(max(ends, key=ends.__getitem__))
-    assert 0 < mean < 2 * error, "the case is not a doubtful one"
-    assert found.share == best / 2
+    assert mean < 3 * error, "the case is not a doubtful one"
+    assert found.share == max(LEAST, float(max(found.gain, key=lambda share: found.gain[share][0])))
+    assert judged(cases, equal(), equal, unseen).share == 0
 
 
 def test_far_ahead_for_many_it_keeps_all_and_no_second_gate_is_fitted():
-    found = judged([cases_of(MANY, 2.0)], equal(), never)
+    found = judged([cases_of(MANY, 2.0)], equal(), never, never)
     assert found.share == 1
     assert "5 standard errors" in found.why
     with pytest.raises(AssertionError, match="second gate"):
-        judged([cases_of(MANY - 1, 2.0)], equal(), never)
+        judged([cases_of(MANY - 1, 2.0)], equal(), never, never)
 
 
 @pytest.mark.parametrize("cases", [[], [cases_of(FEWEST - 1, 2.0)]])
-def test_where_nobody_can_judge_a_part_is_kept(cases):
-    assert judged(cases, equal(), never).share == UNKNOWN
+def test_where_nobody_can_judge_the_gate_it_is_all_or_nothing(cases):
+    assert judged(cases, equal(), never, seen).share == 1
+    assert judged(cases, equal(), never, unseen).share == 0
+
+
+@pytest.mark.parametrize("shoppers, products", [(45, 40), (80, 60), (160, 60)])
+def test_training_shoppers_see_a_taste_where_one_is_planted_and_none_where_there_is_none(
+    shoppers, products, tmp_path
+):
+    for stray in (0.3, 1.0):
+        for seed in range(3):
+            log = OddLog("small", Shape(shoppers, products, 8, 20, stray=stray), testers=8)
+            mean, error = taste(log.dataset(tmp_path, seed))
+            assert (mean > TASTE * error) == (stray < 1), (stray, seed)
+
+
+def test_one_training_shopper_has_no_other_half(tmp_path):
+    log = OddLog("small", Shape(60, 20, 8, 12), testers=8)
+    dataset = log.dataset(tmp_path)
+    one = dataclasses.replace(dataset, train=dataset.train.select(np.array([0])))
+    mean, error = taste(one)
+    assert not mean > TASTE * error
 
 
 def test_a_share_of_nothing_is_the_prior_and_a_whole_one_changes_nothing():

@@ -17,7 +17,6 @@ from metarec_plugin.pipeline.candidates import make_candidate
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.publish.layout import check_arrays
 from metarec_plugin.train import Fitted, fit
-from metarec_plugin.train.doubt import UNKNOWN
 from metarec_plugin.train.fitted import silent
 from metarec_plugin.train.gate import GateConfig
 from metarec_plugin.train.mixture import DECAYS, FIRST, MixtureConfig, fit_mixture
@@ -167,14 +166,11 @@ def test_without_times_and_without_a_learner_it_has_neither(store, experts, quic
     check_arrays("mixture", make_candidate(untimed, "mixture", "mixture", mixture.arrays).arrays)
 
 
-def test_without_validation_shoppers_a_part_of_the_first_weights_stands(store, experts):
+def test_without_validation_shoppers_the_first_weights_stand(store, experts):
     nobody = histories([], [])
     mixture = mixed(dataclasses.replace(store, validation=nobody), experts)
     assert "first weights" in mixture.report["gate"]
     weights = dict(zip(mixture.report["columns"], mixture.arrays["gate.weights"][0]))
-    prior = weights.pop("prior")
-    assert prior > 0
-    rest = {name: UNKNOWN * weight for name, weight in FIRST.items() if name != "prior"}
-    assert {name: weight for name, weight in weights.items() if weight} == pytest.approx(rest)
-    assert mixture.report["share"] == UNKNOWN
+    assert {name: weight for name, weight in weights.items() if weight} == pytest.approx(FIRST)
+    assert "a taste" in mixture.report["share_is"]
     assert not mixture.arrays["gate.weights"][1:].any()
