@@ -21,6 +21,7 @@ from metarec_plugin.evaluate.baselines import grid_of
 from metarec_plugin.evaluate.measured import Measured, measure_baseline
 from metarec_plugin.evaluate.protocol import Result
 from metarec_plugin.evaluate.variety import Variety
+from metarec_plugin.evaluate.widening import Strength
 from metarec_plugin.preprocess.histories import Dataset
 
 log = logging.getLogger(__name__)
@@ -48,30 +49,41 @@ def measured_baselines(
     seed: int,
     variety: Variety | None = None,
     folder: Path | None = None,
+    beyond: Sequence[Strength] = (),
 ) -> list[Measured]:
     """Return what `measure_baseline` does, from the folder if an equal question was answered before.
 
     Equal are the data (catalogue, sequences, times), the family's grid, ks, seed and the ground of the
-    variety. A file that cannot be read is made again. What was not run is asked again each time.
+    variety, and the strengths beyond the grid. A file that cannot be read is made again. What was not run is asked
+    again each time.
     """
     if folder is None:
-        return measure_baseline(name, dataset, ks, seed, variety)
-    path = folder / f"{name}-{_key(name, dataset, ks, seed, variety)}.npz"
+        return measure_baseline(name, dataset, ks, seed, variety, beyond)
+    path = folder / f"{name}-{_key(name, dataset, ks, seed, variety, beyond)}.npz"
     if path.exists():
         try:
             return _read(path)
         except _DAMAGE as error:
             log.warning("baseline_cache_damaged path=%s error=%r: tuned again", path, error)
-    found = measure_baseline(name, dataset, ks, seed, variety)
+    found = measure_baseline(name, dataset, ks, seed, variety, beyond)
     if not any(each.not_run for each in found):
         _write(path, found)
     return found
 
 
-def _key(name: str, dataset: Dataset, ks: Sequence[int], seed: int, variety: Variety | None) -> str:
+def _key(
+    name: str,
+    dataset: Dataset,
+    ks: Sequence[int],
+    seed: int,
+    variety: Variety | None,
+    beyond: Sequence[Strength],
+) -> str:
     digest = hashlib.blake2b(digest_size=12)
     asked = [FORMAT, __version__, name, dataset.hash, grid_of(name), list(ks), dataset.test.min_query, seed]
     asked.append(variety and variety.of)
+    if beyond:
+        asked.append(list(beyond))
     digest.update(json.dumps(asked).encode())
     for side in (dataset.train, dataset.validation, dataset.test):
         for events in (side, side.occurrences):  # the data's own hash is of sequences, not of times

@@ -62,9 +62,19 @@ def tune_linear(
         kept = {first[0]: family.opened(first)}
     edges = at_edges(settings, grids, family.beyond, weighted=True)
 
-    def widened() -> TunedBaseline:
+    def widened(found: Sequence[Strength] = ()) -> TunedBaseline:
         models, wide, chosen = dict(kept), {k: dict(grid) for k, grid in grids.items()}, settings
-        while asked := wanted(chosen, wide, family.beyond, weighted=True):
+        for strength in found:
+            if any(strength in each for each in family.passes):
+                continue
+            model = models[strength] if strength in models else family.opened((strength,))
+            points = [Setting(strength, name, weight) for name in priors for weight in family.weights]
+            for k in ks:
+                wide[k].update(_measured(model, points, family, priors, episodes(validation, k)))
+            chosen = choose(wide, ks) or chosen
+            models = _used(models | {strength: model}, chosen)
+        further = nowhere if found else family.beyond  # the prior's weights go on either way
+        while asked := wanted(chosen, wide, further, weighted=True):
             strengths = dict.fromkeys(s.strength for s in asked if s.strength is not None)
             for strength in sorted(
                 strengths, key=lambda each: each not in models
@@ -76,7 +86,7 @@ def tune_linear(
                         wide[k].update(_measured(model, points, family, priors, episodes(validation, k)))
                 chosen = choose(wide, ks)
                 models = _used(models | {strength: model}, chosen)
-        left = at_edges(chosen, wide, family.beyond, weighted=True)
+        left = at_edges(chosen, wide, further, weighted=True)
         scorer = _scorer(models, chosen, family, priors)
         return TunedBaseline(f"{family.name}_wide", scorer, chosen, wide, adapts=True, edges=left)
 

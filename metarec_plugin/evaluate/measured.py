@@ -13,6 +13,7 @@ from metarec_plugin.evaluate.protocol import Result, evaluate
 from metarec_plugin.evaluate.repeat_tuning import buys_again, with_own
 from metarec_plugin.evaluate.tuning import TunedBaseline
 from metarec_plugin.evaluate.variety import Variety
+from metarec_plugin.evaluate.widening import Strength
 from metarec_plugin.preprocess.histories import Dataset
 
 
@@ -31,13 +32,19 @@ class Measured:
 
 
 def measure_baseline(
-    name: str, dataset: Dataset, ks: Sequence[int], seed: int, variety: Variety | None
+    name: str,
+    dataset: Dataset,
+    ks: Sequence[int],
+    seed: int,
+    variety: Variety | None,
+    beyond: Sequence[Strength] = (),
 ) -> list[Measured]:
     """Tune the named baseline and measure it on the test shoppers of each k.
 
     Beside it stand, where they apply: `<name>_wide`, the same family tuned on beyond the edges of its grid, if
     that chose otherwise at some k (the "beyond" of the first's tuning names it, or says that there was nothing
-    better); and what the buy-again term makes of it, on the repeat track.
+    better); and what the buy-again term makes of it, on the repeat track. beyond: strengths that the search beyond
+    the grid found on another split: it is not made again, they are.
     """
     started = time.perf_counter()
     tuned = tune(name, dataset, ks, seed)
@@ -47,7 +54,7 @@ def measure_baseline(
     found = [_measured(tuned, dataset, ks, variety, spent)]
     if tuned.widen is not None:
         started = time.perf_counter()
-        wide = tuned.widen()
+        wide = tuned.widen(beyond)
         better = any(setting != tuned.settings.get(k) for k, setting in wide.settings.items())
         spent = time.perf_counter() - started
         said = wide.name if better else "nothing better"

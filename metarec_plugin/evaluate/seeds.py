@@ -13,6 +13,7 @@ from metarec_plugin.evaluate.comparison import Comparison, compare
 from metarec_plugin.evaluate.protocol import Result
 from metarec_plugin.evaluate.report import Report, plain
 from metarec_plugin.evaluate.tables import comparison_table, seed_table
+from metarec_plugin.evaluate.widening import Strength
 
 _SAMPLES = 2_000
 
@@ -87,6 +88,16 @@ def over_seeds(reports: Sequence[Report]) -> SeededReports:
     learners = {name: by_k for name, by_k in parts.items() if name not in baselines}
     rivals = {name: by_k for name, by_k in parts.items() if name in baselines}
     return SeededReports(tuple(reports), means, compare(learners, rivals, reports[0].seed))
+
+
+def found_beyond(report: Report) -> dict[str, list[Strength]]:
+    """Return, by baseline, the strengths that the search beyond its grid chose: other splits need not search again."""
+    found = {}
+    for name, tuning in report.tuning.items():
+        if name.endswith("_wide"):
+            points = tuning.get("strengths", ())
+            found[name.removesuffix("_wide")] = [tuple(p) if isinstance(p, list) else p for p in points]
+    return found
 
 
 def _standing_in(report: Report, reports: Sequence[Report]) -> dict[str, Mapping[int, Result]]:

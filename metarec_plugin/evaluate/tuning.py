@@ -21,7 +21,8 @@ __all__ = ["Setting", "TunedBaseline", "choose", "setting_at", "tune_scorers"]
 class TunedBaseline:
     """A baseline with one setting per k; call it as a scorer. `not_run` says why there is none.
 
-    widen: tunes on beyond the grid from wherever the best of some k lies at its edge; None where no best does.
+    widen: tunes on beyond the grid from wherever the best of some k lies at its edge; None where no best does. Given
+    strengths that such a search found on another split, it chooses among the grid and those instead of searching.
     """
 
     name: str
@@ -31,7 +32,7 @@ class TunedBaseline:
     adapts: bool = False
     not_run: str = ""
     edges: Mapping[int, str] = field(default_factory=dict)  # k -> which edge of the grid its best lies at
-    widen: Callable[[], TunedBaseline] | None = None
+    widen: Callable[..., TunedBaseline] | None = None
 
     def __call__(self, episodes: Episodes) -> np.ndarray:
         if self.scorer is None:
@@ -57,6 +58,9 @@ class TunedBaseline:
         """Return what was chosen at each k, how it validated, and the whole grid."""
         return {
             "chosen": {k: str(setting) for k, setting in self.settings.items()},
+            "strengths": list(
+                dict.fromkeys(s.strength for s in self.settings.values() if s.strength is not None)
+            ),
             "validation_ndcg20": {
                 k: grid[self.settings[k]]
                 for k, grid in self.validation.items()
@@ -106,10 +110,18 @@ def tune_scorers(
     settings = choose(grids, ks) or dict.fromkeys(ks, next(iter(scorers)))
     edges = at_edges(settings, grids, beyond, weighted=False)
 
-    def widened() -> TunedBaseline:
+    def widened(found: Sequence[Strength] = ()) -> TunedBaseline:
         known, wide = dict(scorers), {k: dict(grid) for k, grid in grids.items()}
         chosen = settings
-        while made and (asked := wanted(chosen, wide, beyond, weighted=False)):
+        for strength in found if made else ():
+            new = Setting(strength)
+            if new not in known and made:
+                known[new] = made(strength)
+                for k in ks:
+                    if len(cases := episodes(validation, k)):
+                        wide[k][new] = mean_ndcg(known[new], cases, n_products)
+            chosen = choose(wide, ks) or chosen
+        while made and not found and (asked := wanted(chosen, wide, beyond, weighted=False)):
             for new, at in asked.items():
                 known[new] = made(new.strength or 0.0)
                 for k in at:

@@ -23,6 +23,7 @@ from metarec_plugin.evaluate.protocol import Result
 from metarec_plugin.evaluate.repeat_tuning import buys_again, with_own
 from metarec_plugin.evaluate.report import Report, Row, data_of, protocol_of, reliability_tables
 from metarec_plugin.evaluate.variety import Variety, variety_of
+from metarec_plugin.evaluate.widening import Strength
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.environment import environment_of
@@ -72,6 +73,7 @@ def evaluate_dataset(
     cache: Path | None = None,
     command: str = "",
     known: Sequence[Known] = (),
+    beyond: Mapping[str, Sequence[Strength]] | None = None,
 ) -> Report:
     """Tune or train each learner on training and validation shoppers and measure it on the test shoppers.
 
@@ -79,7 +81,8 @@ def evaluate_dataset(
     little to learn from is reported as not run. `budget_seconds` is per learner; departments: (N,) codes,
     negative where unknown; features: (N, D), for the diversity of lists; options: by learner, before those of
     the settings; cache: the folder of baselines tuned before; known: what declared features and the moment add to
-    each trained learner is measured beside. Raises InvalidData on an unknown learner.
+    each trained learner is measured beside; beyond: by baseline, what a search beyond its grid found on another split
+    of the same data, in place of such a search. Raises InvalidData on an unknown learner.
     """
     unknown = [name for name in learners if name not in ALL]
     if unknown:
@@ -101,7 +104,7 @@ def evaluate_dataset(
     for place, name in enumerate(learners):
         progress(place / len(learners), name)
         if name in BASELINES:
-            found += measured_baselines(name, dataset, ks, seed, variety, cache)
+            found += measured_baselines(name, dataset, ks, seed, variety, cache, (beyond or {}).get(name, ()))
             rivals = [each.name for each in found if not each.not_run and each.name not in trained]
             continue
         within = _part(progress, name, place / len(learners), 0.9 / len(learners))

@@ -68,6 +68,15 @@ def test_a_best_outside_the_grid_is_found(dataset: Dataset):
     assert base.validation[1].items() <= wide.validation[1].items()
 
 
+def test_what_another_split_found_beyond_the_grid_is_tried_and_not_searched_again(dataset: Dataset):
+    opened: list = []
+    base = tuned(dataset, family(160.0, (10.0, 20.0), geometric(2.0), opened))
+    wide = base.widen([20.0, 80.0, 40.0])
+    assert opened == [(10.0, 20.0), (80.0,), (40.0,)]
+    assert {wide.settings[k].strength for k in (1, 3)} == {80.0}  # a search would have gone on to 160
+    assert {setting.strength for setting in wide.validation[1]} == {10.0, 20.0, 40.0, 80.0}
+
+
 def test_a_lower_edge_is_passed_too(dataset: Dataset):
     wide = tuned(dataset, family(2.5, (10.0, 20.0), geometric(2.0))).widen()
     assert {wide.settings[k].strength for k in (1, 3)} == {2.5}

@@ -17,7 +17,7 @@ from metarec_plugin.collect.context_days import by_day, read_days
 from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.known import Known
 from metarec_plugin.evaluate.report import Report
-from metarec_plugin.evaluate.seeds import over_seeds
+from metarec_plugin.evaluate.seeds import found_beyond, over_seeds
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.features.context import Calendar, read_time_zone, require_country
 from metarec_plugin.features.table import table_from_file
@@ -73,7 +73,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--seeds",
             type=_numbers,
-            help="several seeds, such as 0,1,2,3,4: a split of the file for each, and means",
+            help="several seeds, such as 0,1,2,3,4: a split of the file for each, and means; where baselines are tuned "
+            "beyond their grids, that search is made with the first",
         )
         parser.add_argument(
             "--track",
@@ -110,7 +111,9 @@ class Command(BaseCommand):
                 "or one --seed."
             )
         try:
-            reports = [self._report(options, seed, place, len(seeds)) for place, seed in enumerate(seeds)]
+            reports: list[Report] = []
+            for seed in seeds:
+                reports.append(self._report(options, seed, len(seeds), reports))
         except MetaRecError as error:
             raise CommandError(str(error)) from error
         found = over_seeds(reports) if len(reports) > 1 else reports[0]
@@ -127,8 +130,9 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
             options["html"].write_text(page, encoding="utf-8")
 
-    def _report(self, options: dict[str, Any], seed: int, place: int, places: int) -> Report:
-        started = time.perf_counter()
+    def _report(self, options: dict[str, Any], seed: int, places: int, before: list[Report]) -> Report:
+        """Measure one seed; the search beyond a baseline's grid is made with the first one."""
+        started, place = time.perf_counter(), len(before)
         with tqdm(
             total=100,
             bar_format="{desc:<44.44}{percentage:3.0f}%|{bar:30}| {elapsed}",
@@ -157,6 +161,7 @@ class Command(BaseCommand):
                 cache=get_config().artifacts / "cache" if options["cache"] else None,
                 command=_command_line(options),
                 known=_known(options, dataset),
+                beyond=found_beyond(before[0]) if before else None,
             )
             users = _user_features(dataset, options["users"])
             return replace(report, data={**report.data, "user_features": users}) if users else report
