@@ -107,8 +107,8 @@ def _edges(report: Figures) -> str:
         return ""
     return (
         f"\nThe best setting lay at an edge of the grid: {'; '.join(said)}. Tuning went on beyond it; rows that end in "
-        "`_wide` are what it found, and where a family has none nothing better lay there. With several seeds the search "
-        "was made with the first one, and the others chose among the grid and what it found."
+        "`_wide` are what it found, and where a family has none nothing better lay there. With several seeds the "
+        "search was made with the first one, and the others chose among the grid and what it found."
     )
 
 
