@@ -24,6 +24,9 @@ ALONE = (
     2.0  # a term's weight, in its deviations, where the fit starts from it alone; 1 / 8 of it where from all
 )
 OFFSETS = np.arange(0, 8.01, 0.25)  # below the most likely offset
+# Terms are logarithms of probabilities or cosines. One that hardly varies tells products apart by its noise: weighed by
+# its deviation it would get a weight of 40 in a store whose products are all as popular.
+LEAST_SPREAD = np.array([0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.1])
 FARTHEST = 40.0  # offsets beyond are as good as none
 
 
@@ -113,7 +116,7 @@ def fit_gate(
 def _fit_ranking(cases: Sequence[_Cases], seed: int) -> tuple[np.ndarray, float, dict[str, float]]:
     """Return (16,) weights, their NDCG@20 among new products, and that of each term alone."""
     spread = np.sqrt(np.mean([case.terms.var(axis=1).mean(axis=0) for case in cases], axis=0))  # (8,)
-    spread = np.where(spread > 1e-6, spread, 1.0)
+    spread = np.where(spread > 1e-6, np.maximum(spread, LEAST_SPREAD), 1.0)
     config = gate.GateConfig()
     cut = [found for case in cases if (found := _cut(case, spread, config.candidates)) is not None]
     if not cut:
