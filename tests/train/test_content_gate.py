@@ -9,7 +9,7 @@ PRIOR = TERMS - 1
 
 
 def cases(rng: np.random.Generator, b: int = 40, known: int = 30, new: int = 25) -> _Cases:
-    """Shoppers who take the new products with the highest mean term; the prior is that of a shop without bestsellers."""
+    """Shoppers who take the new products with the highest mean term; the prior is of a shop without bestsellers."""
     terms = rng.normal(size=(b, new, TERMS)).astype(np.float32)
     terms[:, :, PRIOR] = -4 + 0.001 * rng.normal(size=new)
     query = np.full((b, 20), -1, dtype=np.int32)
