@@ -1,6 +1,6 @@
 """The new-product track: 20 % of the products are taken out of training and must be found by what they are.
 
-usage: python -m tests.bench.new_products [--data FOLDER] [--only ml-1m,demo] [--seed N] [--budget-seconds S]
+usage: python -m tests.bench.new_products [--data FOLDER] [--only ml-1m,demo] [--seeds N,N] [--budget-seconds S]
        [--ablation] [--json OUT]
 FOLDER holds ml-1m and online-retail, each with events.parquet and products.parquet; the demo store's products come
 with its source package.
@@ -9,6 +9,7 @@ with its source package.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -217,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="without it only the demo store is measured")
     parser.add_argument("--only", default="ml-1m,online-retail,demo")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the split and of what is held out")
+    parser.add_argument("--seeds", default=str(SEED), help="of the split and of what is held out")
     parser.add_argument("--learner", default="mixture", help="whose scores newcomers are scored from")
     parser.add_argument("--budget-seconds", type=float, default=SECONDS, help="of the learner's steps")
     parser.add_argument("--ablation", action="store_true", help="measure without each feature, too")
@@ -225,14 +226,14 @@ def main() -> None:
     options = parser.parse_args()
     options.json.parent.mkdir(parents=True, exist_ok=True)
     whole = json.loads(options.json.read_text()) if options.json.exists() else {}
-    for name in options.only.split(","):
-        found = run(
-            name, options.data, options.ablation, options.seed, options.learner, options.budget_seconds
-        )
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    for seed, name in itertools.product(seeds, options.only.split(",")):
+        ablation = options.ablation and seed == seeds[0]
+        found = run(name, options.data, ablation, seed, options.learner, options.budget_seconds)
         if found is None:
             print(f"{name} is left out: its files are not there (its last figures stay).")
             continue
-        whole[name if options.seed == SEED else f"{name}, seed {options.seed}"] = found
+        whole[name if seed == SEED else f"{name}, seed {seed}"] = found
         options.json.write_text(json.dumps(whole, indent=1), encoding="utf-8")
         for row, values in found["rows"].items():
             new, loss = values["among_new"], values["warm_loss"]
@@ -242,7 +243,7 @@ def main() -> None:
                 if key.startswith("above")
             )
             print(
-                f"{name:<14} {row:<22} new {new['mean']:.4f}  all {values['overall']['mean']:.4f}  "
+                f"seed {seed}  {name:<14} {row:<22} new {new['mean']:.4f}  all {values['overall']['mean']:.4f}  "
                 f"warm loss {loss[0]:.2%} [{loss[1]:.2%}, {loss[2]:.2%}]  {above}"
             )
         for feature, values in found.get("ablation", {}).items():

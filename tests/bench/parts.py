@@ -172,7 +172,7 @@ PARTS = (
     Part("adaptation", "Two clicks on the demo store", ("adaptation",), _script("adaptation")),
     Part(
         "new_products", "New products", ("new_products",),
-        _by_set("new_products", ("ml-1m", "online-retail", "demo"), "--ablation"),
+        _by_set("new_products", ("ml-1m", "online-retail", "demo"), "--seeds", "0,1,2", "--ablation"),
     ),
     Part("ratings", "Ratings", ("ratings",), _of_movies("ratings", False), _MOVIES),
     Part("context", "Who and when", ("context",), _script("context", data=True)),
