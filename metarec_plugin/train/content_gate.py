@@ -19,6 +19,7 @@ from metarec_plugin.features.transfer import TERM_NAMES, TERMS, Newcomers, Profi
 from metarec_plugin.train import gate
 
 ALLOWED_LOSS = 0.005  # share of NDCG@20 among known products that newcomers in the list may cost
+DEVIATIONS = 2.0  # of it between folds, which are few
 SHOPPERS = 200  # validation shoppers that the gate is fitted on, at each k and fold
 ALONE = (
     2.0  # a term's weight, in its deviations, where the fit starts from it alone; 1 / 8 of it where from all
@@ -90,7 +91,7 @@ def fit_gate(
     the best soft NDCG@20 among new products (`train.gate`), from the best of each term alone and all alike, so that
     it cannot be worse there than content kNN or the attribute ridge, which are terms. The likelihood of the queries
     sets its scale and an offset. The offset is lowered until known products lose no more than is allowed, by the mean
-    over the folds and one deviation, since which products are new next time is another draw.
+    over the folds and two deviations, since which products are new next time is another draw.
     """
     by_fold = [
         [found for k in ks if (found := _cases(scorer, held, newcomers, vectors, sketches, k)) is not None]
@@ -107,7 +108,7 @@ def fit_gate(
     offset = float(np.clip(offset, -FARTHEST, FARTHEST))
     for below in OFFSETS:
         losses = [warm_loss(fold, weights, offset - below) for fold in by_fold if fold]
-        if np.mean(losses) + np.std(losses) <= allowed_loss:
+        if np.mean(losses) + DEVIATIONS * np.std(losses) <= allowed_loss:
             break
     whole = (*weights.tolist(), offset - float(below))
     return GateFit(whole, float(np.exp(scale)), offset, ndcg, alone, float(np.mean(losses)))
