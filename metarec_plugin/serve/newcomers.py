@@ -12,7 +12,7 @@ import numpy as np
 
 from metarec_plugin.adapt.newcomers import ContentModel, holds_content, stand_ins
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect.supports import NOT_SUPPORT
+from metarec_plugin.collect.opinions import not_support, opinion
 from metarec_plugin.conf import get_config
 from metarec_plugin.features.transfer import Newcomers, Profile
 from metarec_plugin.models import Event
@@ -124,10 +124,12 @@ class Shelf:
         """What those who met a newcomer in the last events met besides, an array a subject."""
         if not rows:
             return []
-        events = Event.objects.exclude(product="").exclude(kind__in=NOT_SUPPORT).order_by("-at")
+        events = Event.objects.exclude(product="").exclude(kind__in=not_support()).order_by("-at")
         met: dict[str, list[str]] = defaultdict(list)
-        for subject, product in events.values_list("subject", "product")[:RECENT_EVENTS]:
-            met[subject].append(product)
+        fields = events.values_list("subject", "product", "kind", "value")
+        for subject, product, kind, value in fields[:RECENT_EVENTS]:
+            if not opinion(kind, value):  # a dislike is no reason to show it to others
+                met[subject].append(product)
         found: dict[str, list[np.ndarray]] = {key: [] for key in rows}
         for products in met.values():
             fresh = [key for key in dict.fromkeys(products) if key in found]

@@ -28,6 +28,7 @@ OFFSETS = np.arange(0, 8.01, 0.25)  # below the most likely offset
 # Terms are logarithms of probabilities or cosines. One that hardly varies tells products apart by its noise: weighed by
 # its deviation it would get a weight of 40 in a store whose products are all as popular.
 LEAST_SPREAD = np.array([0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.1])
+LARGEST = 5.0  # logarithm of the scale
 FARTHEST = 40.0  # offsets beyond are as good as none
 
 
@@ -103,13 +104,22 @@ def fit_gate(
     ranking, ndcg, alone = _fit_ranking(cases, seed)
     columns = [case.new_scores(ranking) for case in cases]
     start = np.array([0.0, _first_offset(cases)])
-    scale, offset = minimize(_loss, start, args=(cases, columns), jac=True, method="L-BFGS-B").x
+    bounds = (
+        (-LARGEST, LARGEST),
+        (None, None),
+    )  # where queries hold no new product the likelihood has no end
+    scale, offset = minimize(
+        _loss, start, args=(cases, columns), jac=True, method="L-BFGS-B", bounds=bounds
+    ).x
     weights = ranking * np.exp(scale)
     offset = float(np.clip(offset, -FARTHEST, FARTHEST))
     for below in OFFSETS:
         losses = [warm_loss(fold, weights, offset - below) for fold in by_fold if fold]
         if np.mean(losses) + DEVIATIONS * np.std(losses) <= allowed_loss:
             break
+    else:  # they cost too much wherever they stand among known products: then they stand behind all
+        below = offset + FARTHEST
+        losses = [warm_loss(fold, weights, -FARTHEST) for fold in by_fold if fold]
     whole = (*weights.tolist(), offset - float(below))
     return GateFit(whole, float(np.exp(scale)), offset, ndcg, alone, float(np.mean(losses)))
 

@@ -142,6 +142,30 @@ def test_the_first_buyers_move_a_product_whose_name_says_something_else(shelved,
     assert entry_of(recommend(visit(keys[50:53]), placement="home", k=20), oat)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "dislikes"),
+    [("thumbs_down", None, {"thumbs_down": None}), ("rating", 1, {"rating": 2.0})],
+)
+def test_who_dislikes_a_new_product_is_no_buyer_of_it(shelved, make, keys, kind, value, dislikes):
+    with override_settings(METAREC={**METAREC, "DISLIKES": dislikes}):
+        shelved()
+        oat = make("Oat drink")
+        now = timezone.now()
+        for n in range(8):
+            Event.objects.create(
+                event_id=f"{n}new", subject=f"user:{n}", kind=kind, value=value, product=str(oat.pk), at=now
+            )
+            for key in keys[40 + n : 43 + n]:
+                Event.objects.create(
+                    event_id=f"{n}{key}", subject=f"user:{n}", kind="view", product=key, at=now
+                )
+        get_model()
+        shelf = newcomers.get_shelf(get_model())
+        assert shelf._supports({str(oat.pk): None}) == [[]]
+        Event.objects.filter(kind=kind).update(kind="view", value=None)
+        assert len(shelf._supports({str(oat.pk): None})[0]) == 8
+
+
 def test_new_products_are_looked_for_once_in_a_while(shelved, make, visit, keys, django_assert_num_queries):
     with override_settings(METAREC={**METAREC, "RELOAD_SECONDS": 60}):
         shelved()
