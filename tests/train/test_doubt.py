@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from metarec_plugin.train import taste as taste_module
 from metarec_plugin.train.doubt import FEWEST, LEAST, MANY, SHARES, TASTE, judged, kept
 from metarec_plugin.train.gate import Cases, hard_ndcg
 from metarec_plugin.train.taste import taste
@@ -131,6 +132,21 @@ def test_training_shoppers_see_a_taste_where_one_is_planted_and_none_where_there
             log = OddLog("small", Shape(shoppers, products, 8, 20, stray=stray), testers=8)
             mean, error = taste(log.dataset(tmp_path, seed))
             assert (mean > TASTE * error) == (stray < 1), (stray, seed)
+
+
+def test_of_a_large_store_a_sample_of_shoppers_sees_its_taste(tmp_path, monkeypatch):
+    asked = []
+    ranked = taste_module.evaluate
+
+    def counted(scorer, histories, *args, **kwargs):
+        asked.append(len(histories))
+        return ranked(scorer, histories, *args, **kwargs)
+
+    monkeypatch.setattr(taste_module, "evaluate", counted)
+    monkeypatch.setattr(taste_module, "ASKED", 40)
+    mean, error = taste(OddLog("small", Shape(300, 60, 8, 20, stray=0.3), testers=8).dataset(tmp_path))
+    assert set(asked) == {40}
+    assert mean > TASTE * error
 
 
 def test_one_training_shopper_has_no_other_half(tmp_path):
