@@ -1,6 +1,6 @@
 """Training and evaluation of the default learner on MovieLens-1M as one process, from the start of the interpreter.
 
-usage: python -m tests.bench.minute --data FOLDER [--seed 0] [--budget-seconds 40] [--json var/bench/minute.json]
+usage: python -m tests.bench.minute --data FOLDER [--seed 0] [--budget-seconds 25] [--json var/bench/minute.json]
 FOLDER holds ml-1m/events.parquet. Nothing is read from an earlier run.
 """
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--budget-seconds", type=float, default=40.0)
+    parser.add_argument("--budget-seconds", type=float, default=25.0)
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "minute.json")
     options = parser.parse_args(arguments)
     found = measure(options.data.resolve(), options.seed, options.budget_seconds)
