@@ -35,7 +35,8 @@ STEP_SIZE_BATCHES = 4
 HEAD_SHARE = 0.7  # of the time budget, where a network is trained beside the head
 CLOSED_FORM = "closed_form"  # the mixture's expert that is not trained by steps
 GATE_SHARE = 0.3  # of a mixture's time budget: what weighing the experts takes
-# Beside a learner that takes steps, a second one's steps change nothing that can be measured but the time of a request.
+# Beside a learner that takes steps, a second one's step cost a request a quarter of its time, and moved NDCG@20 of
+# validation shoppers by +.4 % on one store and -.25 % on another.
 INSIDE: Mapping[str, Mapping[str, Any]] = {"maml_nn": {"steps": 0}}
 MIN_SHARE = 0.1  # of it, for each learner at least, however long the closed form took
 
