@@ -147,8 +147,13 @@ def test_the_scorer_of_the_gate_gives_what_a_request_gets():
         np.testing.assert_array_equal(model.scorer()(two), requests)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in bundles.KINDS if kind != "mixture"])
-def test_adapting_and_ranking_10_000_products_takes_no_longer_than_a_plain_fold_in(kind):
+# Three steps may take three times as long; a benchmark shows each kind with the steps that it is trained with.
+@pytest.mark.parametrize(
+    ("kind", "times_as_long"), [("popularity", 1), ("linear", 1), ("amortised", 2), ("gradient", 3)]
+)
+def test_adapting_and_ranking_10_000_products_takes_a_few_times_what_implicit_takes_at_most(
+    kind, times_as_long
+):
     model, plain = _large_model(kind), implicit_fold_in(10_000)
     rng = np.random.default_rng(0)
     times = []
@@ -161,7 +166,7 @@ def test_adapting_and_ranking_10_000_products_takes_no_longer_than_a_plain_fold_
             model.rank(model.answer(support).logits, 20, support, 0.5)
             times.append(np.diff([*marks, time.process_time()]))
     plainly, own = np.median(times, axis=0)
-    assert own < 2 * plainly  # a benchmark shows .3 to .8, and about 1 with a second step
+    assert own < times_as_long * plainly
 
 
 def _large_model(kind: str) -> OnlineModel:
