@@ -78,7 +78,7 @@ def gate_cases(
         if len(found) > config.shoppers:
             found = found[np.sort(rng.choice(len(found), config.shoppers, replace=False))]
         size = max(1, 40_000_000 // (n_products * 24))
-        cases.append(_joined(k, [_cut(part, *columns(part), config) for part in found.batches(size)]))
+        cases.append(joined(k, [_cut(part, *columns(part), config) for part in found.batches(size)]))
     return cases
 
 
@@ -190,7 +190,8 @@ def _listed(chosen: Tensor) -> Tensor:
     return places
 
 
-def _joined(k: int, parts: Sequence[Cases]) -> Cases:
+def joined(k: int, parts: Sequence[Cases]) -> Cases:
+    """Return the cases of several parts of one k, in their order."""
     width = max(part.listed.shape[1] for part in parts)
 
     def together(name: str) -> Tensor:
