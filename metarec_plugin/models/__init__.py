@@ -3,7 +3,10 @@
 from metarec_plugin.models.context import ContextDay
 from metarec_plugin.models.erased import ErasedEvent
 from metarec_plugin.models.event import Event
+from metarec_plugin.models.experiment import Experiment, Exposure
 from metarec_plugin.models.impression import Impression
+from metarec_plugin.models.placement import Placement, PlacementRevision
+from metarec_plugin.models.rule import Rule
 from metarec_plugin.models.state import SubjectState
 from metarec_plugin.models.training import TrainingRun
 from metarec_plugin.models.version import ModelVersion
@@ -12,8 +15,13 @@ __all__ = [
     "ContextDay",
     "ErasedEvent",
     "Event",
+    "Experiment",
+    "Exposure",
     "Impression",
     "ModelVersion",
+    "Placement",
+    "PlacementRevision",
+    "Rule",
     "SubjectState",
     "TrainingRun",
 ]
