@@ -17,6 +17,14 @@ class InvalidSignature(MetaRecError):
     """A cookie or slate id was not signed by this site, or for another purpose."""
 
 
+class InvalidRule(MetaRecError):
+    """A condition, rule, placement or experiment cannot be what it says."""
+
+
+class UnknownPlacement(MetaRecError):
+    """No placement of this name is known; pages fall back to the default one, the API says so."""
+
+
 class InvalidData(MetaRecError):
     """A file or log cannot be learned from."""
 

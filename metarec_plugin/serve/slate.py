@@ -11,6 +11,7 @@ CONTENT = (
     "content"  # a product without a history, or a list that only such products led to: ranked from features
 )
 POPULAR = "popular"  # what others choose, the same for everybody
+RULE = "rule"  # pinned by a merchant
 NEWEST = "newest"  # what entered the shop last: there is nothing else to go by
 EMPTY = "empty"  # no product could be shown
 
@@ -21,7 +22,8 @@ class Entry:
 
     because: the key of the product that led here: of the shopper's own, or of the page's; empty where none did, where
     it is not known, and where the list without them would have it too. expert: the part of the model that heard it,
-    or `prior` or `trend`, which are the same for everybody; empty where no model was asked.
+    or `prior` or `trend`, which are the same for everybody; empty where no model was asked. propensity: how likely it was to
+    stand here; explored: it was drawn, not ranked.
     """
 
     key: str
@@ -32,6 +34,8 @@ class Entry:
     reason: str
     because: str = ""
     expert: str = ""
+    propensity: float = 1.0
+    explored: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Slate:
 
     stage: what the list was ranked by, at best; newcomers in it do not change that, and a list that is the same as
     without the shopper's products is popular. problem: why a better source was not used, empty if none failed.
+    variant: of the experiment that the placement is in, empty without one. trace: what each step did, where asked for.
     """
 
     id: str
@@ -48,6 +53,8 @@ class Slate:
     model_version: str | None
     placement: str = "default"
     problem: str = ""
+    variant: str = ""
+    trace: tuple[Any, ...] = ()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)

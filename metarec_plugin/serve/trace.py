@@ -1,0 +1,42 @@
+"""What each step did to a list, written down when somebody asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metarec_plugin.serve.slate import Entry
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what came out, best first, and what it has to say. ms: how long it took."""
+
+    name: str
+    keys: tuple[str, ...]
+    ms: float
+    says: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"step": self.name, "keys": list(self.keys), "ms": round(self.ms, 3), **self.says}
+
+
+@dataclass
+class Trace:
+    """The steps of one answer, in their order. Without `wanted` nothing is kept."""
+
+    wanted: bool = False
+    steps: list[Step] = field(default_factory=list)
+    _since: float = field(default_factory=time.perf_counter)
+
+    def note(self, name: str, entries: Sequence[Entry], **says: Any) -> None:
+        if self.wanted:
+            now = time.perf_counter()
+            keys = tuple(entry.key for entry in entries)
+            self.steps.append(Step(name, keys, 1e3 * (now - self._since), says))
+            self._since = now
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [step.as_json() for step in self.steps]
