@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
@@ -18,11 +18,12 @@ from metarec_plugin.models import Event
 
 
 class Bought(NamedTuple):
-    """How often somebody bought a product, and when they did last."""
+    """How often somebody bought a product, and when they did last and first."""
 
     product: str
     times: int
     last: datetime
+    first: datetime | None = None
 
 
 def bought_by(subject: str) -> list[Bought]:
@@ -38,8 +39,8 @@ def bought_by(subject: str) -> list[Bought]:
         .exclude(event_id__in=taken_back)
         .order_by()
         .values("product")
-        .annotate(times=Count("at", distinct=True), last=Max("at"))
-        .values_list("product", "times", "last")
+        .annotate(times=Count("at", distinct=True), last=Max("at"), first=Min("at"))
+        .values_list("product", "times", "last", "first")
     )
     return [Bought(*row) for row in rows]
 

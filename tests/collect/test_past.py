@@ -36,6 +36,7 @@ def test_times_are_counted_by_moment_and_the_last_one_is_told(django_assert_num_
         found = {each.product: each for each in bought_by("user:1")}
     assert {product: each.times for product, each in found.items()} == {"rye": 2, "oats": 1}
     assert found["rye"].last == START + timedelta(days=3)
+    assert found["rye"].first == START + timedelta(days=1)
 
 
 def test_what_was_taken_back_was_not_bought():
