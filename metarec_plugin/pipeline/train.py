@@ -21,6 +21,8 @@ from metarec_plugin.pipeline.priors import PriorFits, known_of_shop
 from metarec_plugin.pipeline.publishing import Measured, figures, measure, publish
 from metarec_plugin.pipeline.repeats import read_run, with_repeats
 from metarec_plugin.pipeline.runs import Progress, checkpoints_of
+from metarec_plugin.pipeline.together import fit_together, with_together
+from metarec_plugin.preprocess.baskets import baskets_from_log
 from metarec_plugin.preprocess.clean import RuleReport
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.publish import registry
@@ -60,13 +62,16 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
 
     progress(0.15, "learning what features say of products without a history")
     content = content_of(dataset, run.seed)
+    progress(0.18, "counting what is bought together")
+    together = fit_together(dataset, baskets_from_log(dataset))
     progress(0.2, "writing the baselines")
     not_run = dict(baselines.not_run)
 
     priors = PriorFits(dataset, known_of_shop(dataset))
 
     def completed(candidate: Candidate) -> Candidate:
-        return priors.added_to(with_repeats(with_content(candidate, content), again))
+        candidate = with_together(with_content(candidate, content), together)
+        return priors.added_to(with_repeats(candidate, again))
 
     versions = [publish(run, dataset, completed(candidate)) for candidate in fallbacks(dataset, baselines)]
     for i, learner in enumerate(run.learners):

@@ -14,7 +14,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess import clean as cleaning
 from metarec_plugin.preprocess import splits
-from metarec_plugin.preprocess.clean import Rule, RuleReport
+from metarec_plugin.preprocess.clean import Cleaned, Rule, RuleReport
 from metarec_plugin.preprocess.files import countable, distinct, occurrences, read_products, scan_events
 from metarec_plugin.preprocess.histories import MIN_QUERY, Dataset, Histories, Occurrences
 from metarec_plugin.preprocess.log import COLUMNS, read_log, tomorrow
@@ -66,29 +66,35 @@ def dataset_from_log(
     hash; the catalogue is what can still be recommended. Raises InvalidData where the log holds too little.
     """
     kinds = tuple(kinds or get_config().target_kinds)
-    read = read_log(kinds, COLUMNS if min_value is None else (*COLUMNS, "value"))
-    if not len(read):
+    cleaned = cleaned_log(kinds, min_value)
+    if not cleaned.read:
         raise InvalidData(
             f"The event log holds no {' or '.join(kinds)} yet. Run `manage.py metarec_sync --full` to read "
             "the shop's orders, or name other kinds in METAREC['TARGET_KINDS'] or --kinds."
         )
-    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
-    # Event ids are unique, so no row of the log repeats another.
-    rules = cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",))
-    if min_value is not None:
-        rules = (*rules, _low_value(min_value))
-    cleaned = cleaning.clean(read, rules)
     source = {
         "events": "event log",
         "kinds": list(kinds),
         "min_value": min_value,
-        "rows": len(read),
+        "rows": cleaned.read,
         "rows_kept": len(cleaned.events),
         "split": "hashed",
         "seed": seed,
     }
     dataset = _on_track(cleaned.events, track, lambda kept: splits.split_hashed(kept, seed), source)
     return dataset, cleaned.report
+
+
+def cleaned_log(
+    kinds: Sequence[str] | None = None, min_value: float | None = None, columns: Sequence[str] = COLUMNS
+) -> Cleaned:
+    """Return the rows of the log that count, in these columns, and the account of those that do not."""
+    columns = columns if min_value is None else (*columns, "value")
+    read = read_log(kinds or get_config().target_kinds, columns)
+    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
+    # Event ids are unique, so no row of the log repeats another.
+    rules = cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",))
+    return cleaning.clean(read, rules if min_value is None else (*rules, _low_value(min_value)))
 
 
 def _on_track(

@@ -41,7 +41,7 @@ class Occurrences:
 
     def select(self, rows: np.ndarray) -> Occurrences:
         """Return the events of the given subjects, in the given order."""
-        indptr, take = _taken(self.indptr, rows)
+        indptr, take = taken(self.indptr, rows)
         return Occurrences(indptr, self.places[take], None if self.at is None else self.at[take])
 
 
@@ -84,13 +84,13 @@ class Histories:
 
     def select(self, rows: np.ndarray) -> Histories:
         """Return the histories of the given subjects, in the given order."""
-        indptr, take = _taken(self.indptr, rows)
+        indptr, take = taken(self.indptr, rows)
         at = None if self.at is None else self.at[take]
         occurrences = None if self.occurrences is None else self.occurrences.select(rows)
         return Histories(self.subjects[rows], indptr, self.products[take], at, occurrences, self.min_query)
 
 
-def _taken(indptr: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def taken(indptr: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the (R + 1,) bounds of the chosen rows of a ragged array, and where their entries lie in it."""
     lengths = np.diff(indptr)[rows]
     bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -145,6 +145,12 @@ REPEATS: Layout = {
     "repeat.propensity": ("f4", ("N",)),
 }
 
+# And what is bought in one go with each product, best first: filled up with product 0 of value 0.
+TOGETHER: Layout = {
+    "together.products": ("i4", ("N", "together.n")),
+    "together.values": ("f4", ("N", "together.n")),
+}
+
 
 def layout_of(kind: str) -> Layout:
     if kind not in LAYOUTS:
@@ -199,7 +205,13 @@ def check_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _layout(kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
     """The layout of a kind, with each optional group of which there is an array."""
-    groups = (CONTENT, REPEATS, *map(_priors, PRIOR_GROUPS), *(_EXPERTS if kind == "mixture" else ()))
+    groups = (
+        CONTENT,
+        REPEATS,
+        TOGETHER,
+        *map(_priors, PRIOR_GROUPS),
+        *(_EXPERTS if kind == "mixture" else ()),
+    )
     layout = dict(layout_of(kind))
     for group in groups:
         if not group.keys().isdisjoint(arrays):
@@ -217,7 +229,8 @@ def check_values(arrays: Mapping[str, np.ndarray]) -> None:
     keys = arrays["product_keys"]
     if (keys[1:] <= keys[:-1]).any():
         raise BundleError("Array 'product_keys' must ascend without repeats; it does not.")
-    indices = {"row_products", "maps.products", "contrast", *(f"{group}.products" for group in PRIOR_GROUPS)}
+    indices = {"row_products", "maps.products", "contrast", "together.products"}
+    indices |= {f"{group}.products" for group in PRIOR_GROUPS}
     for name in indices & set(arrays):
         products = arrays[name]
         if products.min() < 0 or products.max() >= len(keys):

@@ -72,3 +72,16 @@ def test_a_gate_of_half_the_weights_is_refused_when_the_model_is_loaded():
     arrays["gate.weights"] = arrays["gate.weights"][:, :-1]
     with pytest.raises(BundleError, match="gate of a mixture"):
         OnlineModel(Bundle("half", bundles.manifest("mixture"), conform("mixture", arrays)))
+
+
+@pytest.mark.parametrize("kind", ["linear", "popularity"])
+def test_any_bundle_may_hold_what_is_bought_together_whole_or_not_at_all(kind):
+    arrays = bundles.arrays(kind)
+    arrays["together.products"] = np.zeros((40, 3), "i4")
+    with pytest.raises(BundleError, match=r"missing \['together.values'\]"):
+        check_arrays(kind, arrays)
+    arrays["together.values"] = np.zeros((40, 3), "f4")
+    check_arrays(kind, arrays)
+    arrays["together.products"][7, 1] = 40
+    with pytest.raises(BundleError, match=r"together\.products.*0\.\.39"):
+        check_values(arrays)
