@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,32 +16,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 from metarec_plugin.exceptions import ConfigurationError
-
-
-@dataclass(frozen=True)
-class PlacementConfig:
-    """How one recommendation block is filled.
-
-    lift: 0 ranks the most probable products first, 1 the most specific to this shopper; None takes the
-    value chosen on validation shoppers when the bundle was made.
-    history: whether the shopper's own last events are part of the support (else the context products only).
-    repeats: whether what the shopper bought before competes (True), is left out as long as it is in the support
-    (False), or competes where the bundle learned that it is bought again (None); "only" lists nothing else.
-    """
-
-    lift: float | None = None
-    history: bool = True
-    repeats: bool | str | None = False
-
-
-DEFAULT_PLACEMENTS: Mapping[str, PlacementConfig] = {
-    "default": PlacementConfig(),
-    "home": PlacementConfig(),
-    # One product says little of a shopper, but much of its like: without a lift everything is similar to bananas.
-    "product": PlacementConfig(lift=0.75, history=False),
-    "basket": PlacementConfig(lift=0.65, history=False),
-    "again": PlacementConfig(repeats="only"),
-}
+from metarec_plugin.placements import DEFAULT_PLACEMENTS, PlacementConfig, placements_of
 
 
 @dataclass(frozen=True)
@@ -119,7 +94,6 @@ def has_urlconf() -> bool:
     return bool(getattr(settings, "ROOT_URLCONF", None))
 
 
-ONLY = "only"  # of a placement's `repeats`
 CONSENT_LEVELS = ("none", "session", "full")
 DEVICES = ("auto", "cpu", "cuda")
 PRIOR_MODES = ("auto", "on", "off")
@@ -222,14 +196,6 @@ RULES: Mapping[str, Rule] = {
     "max_attempts": _number(1, INT32, whole=True),
     "keep_versions": _number(1, INT32, whole=True),
 }  # fmt: skip
-PLACEMENT_RULES: Mapping[str, Rule] = {
-    "lift": ("None or a number from 0 to 1", lambda value: value is None or _number(0, 1)[1](value)),
-    "history": ("True or False", lambda value: isinstance(value, bool)),
-    "repeats": (
-        "True, False, None or 'only'",
-        lambda value: value is None or isinstance(value, bool) or value == ONLY,
-    ),
-}
 
 
 @cache
@@ -249,7 +215,7 @@ def get_config() -> Config:
     if "artifacts" in values:
         values["artifacts"] = Path(values["artifacts"])
     if "placements" in values:
-        values["placements"] = _placements(values["placements"])
+        values["placements"] = placements_of(values["placements"])
     return Config(**values)
 
 
@@ -257,19 +223,6 @@ def _require(rule: Rule, name: str, value: Any) -> None:
     expected, holds = rule
     if not holds(value):
         raise ConfigurationError(f"{name} must be {expected}; found {value!r}. See docs/settings.md.")
-
-
-def _placements(given: Mapping[str, Mapping[str, Any]]) -> dict[str, PlacementConfig]:
-    placements = dict(DEFAULT_PLACEMENTS)
-    for name, options in given.items():
-        if not isinstance(options, Mapping) or not set(options) <= set(PLACEMENT_RULES):
-            raise ConfigurationError(
-                f"METAREC['PLACEMENTS'][{name!r}] takes {' and '.join(PLACEMENT_RULES)}; found {options!r}."
-            )
-        for option, value in options.items():
-            _require(PLACEMENT_RULES[option], f"METAREC['PLACEMENTS'][{name!r}][{option!r}]", value)
-        placements[name] = replace(placements.get(name, placements["default"]), **options)
-    return placements
 
 
 def _clear(*, setting: str, **kwargs: object) -> None:

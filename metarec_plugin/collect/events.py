@@ -18,6 +18,7 @@ from django.utils import timezone
 from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.impressions import read_slate
 from metarec_plugin.collect.opinions import not_support, opinion
+from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.subjects import subject_key
 from metarec_plugin.collect.visitor import Visitor, visitor_of
 from metarec_plugin.exceptions import InvalidEvent
@@ -83,6 +84,7 @@ def keep(request: HttpRequest, level: str, events: Sequence[Event]) -> list[bool
     """Keep checked events as far as the consent level allows. Returns for each whether it was new."""
     if level == "none" or not events:
         return [False] * len(events)
+    forget_reading(request)
     if level == "session":
         visitor = visitor_of(request)
         return [_keep_in_cookie(visitor, event) for event in events]

@@ -15,7 +15,9 @@ class Placement(models.Model):
 
     name = models.SlugField(_("name"), max_length=40, unique=True)
     options = models.JSONField(_("options"), default=dict, blank=True)
-    active = models.BooleanField(_("active"), default=True, help_text=_("The settings count where this is off."))
+    active = models.BooleanField(
+        _("active"), default=True, help_text=_("The settings count where this is off.")
+    )
     revision = models.PositiveIntegerField(_("revision"), default=1)
     updated_at = models.DateTimeField(_("updated at"), default=timezone.now)
     updated_by = models.CharField(_("updated by"), max_length=150, blank=True, default="")

@@ -20,6 +20,7 @@ from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Event, SubjectState
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.lift import lift_at, lift_of
+from metarec_plugin.serve.policy import get_policy
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,11 @@ def refresh() -> int:
         return 0
     written = 0
     size = max(1, min(256, BATCH_CELLS // len(model)))
-    settings = Settings(model.version, lift_of(model, PLACEMENT), get_config().support_window)
+    configured = get_policy().placement(PLACEMENT).lift
+    settings = Settings(model.version, lift_of(model, PLACEMENT, configured), get_config().support_window)
     changed = iter(_changed(settings))
     while batch := list(islice(changed, size)):
-        written += _adapt(model, batch_model, settings, batch)
+        written += _adapt(model, batch_model, settings, batch, configured)
     log.info("states refreshed version=%s states=%d", model.version, written)
     return written
 
@@ -82,7 +84,13 @@ def _changed(settings: Settings) -> Iterator[Changed]:
     return (Changed(subject, last) for subject, last in newest)
 
 
-def _adapt(model: OnlineModel, batch_model: BatchModel, settings: Settings, batch: Sequence[Changed]) -> int:
+def _adapt(
+    model: OnlineModel,
+    batch_model: BatchModel,
+    settings: Settings,
+    batch: Sequence[Changed],
+    lift: float | None,
+) -> int:
     subjects = [each.subject for each in batch]
     keys, disliked = support_of(subjects, settings.window), disliked_by(subjects)
     supports = [
@@ -95,7 +103,7 @@ def _adapt(model: OnlineModel, batch_model: BatchModel, settings: Settings, batc
             **asdict(settings),
             last_event=each.last_event,
             placement=PLACEMENT,
-            ranking=_ranking(model, row, support, lift_at(model, PLACEMENT, len(support))),
+            ranking=_ranking(model, row, support, lift_at(model, PLACEMENT, len(support), lift)),
         )
         for each, row, support in zip(batch, scored, supports)
         if len(support)

@@ -15,9 +15,7 @@ def bucket(salt: str, subject: str) -> float:
     return (int.from_bytes(digest, "big") % BUCKETS) / BUCKETS
 
 
-def variant_of(
-    salt: str, variants: Sequence[Mapping[str, Any]], subject: str
-) -> Mapping[str, Any] | None:
+def variant_of(salt: str, variants: Sequence[Mapping[str, Any]], subject: str) -> Mapping[str, Any] | None:
     """Return the variant whose part of [0, 1) the subject falls into; None without a subject or beyond all parts.
 
     Parts lie one after the other, each as wide as the variant's share.

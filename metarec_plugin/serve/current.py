@@ -30,6 +30,16 @@ def get_model() -> OnlineModel:
     return _served.get()
 
 
+def get_version(version: str) -> OnlineModel:
+    """Return the model of one version, such as an experiment's variant; loaded at the first question.
+
+    A version that is the current one is not loaded twice; of others the last two are kept. Raises BundleError where
+    it cannot be served.
+    """
+    current = _served.current
+    return current if current is not None and current.version == version else _variants.get(version)
+
+
 class Served:
     """One process's model. Threads read the old one while one of them loads the new."""
 
@@ -47,6 +57,10 @@ class Served:
         if model is None:
             raise type(self._why_not)(str(self._why_not))
         return model
+
+    @property
+    def current(self) -> OnlineModel | None:
+        return self._model
 
     def _look(self) -> None:
         # With a model at hand nobody waits for the thread that loads; without one everybody does.
@@ -97,6 +111,42 @@ class Served:
         return True
 
 
+class Variants:
+    """One process's models beside the current one."""
+
+    KEPT = 2
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._models: dict[str, OnlineModel] = {}
+        self._refused: dict[str, tuple[float, BundleError]] = {}
+
+    def get(self, version: str) -> OnlineModel:
+        found = self._models.get(version)
+        if found is not None:
+            return found
+        with self._lock:
+            if version not in self._models:
+                self._load(version)
+            return self._models[version]
+
+    def _load(self, version: str) -> None:
+        until, why = self._refused.get(version, (0.0, BundleError("")))
+        if time.monotonic() < until:
+            raise type(why)(str(why))
+        sha256 = ModelVersion.objects.filter(pk=version).values_list("sha256", flat=True).first()
+        try:
+            bundle = read_bundle(get_config().artifacts, version, sha256 or "")
+            require_same_features(bundle)
+            model = OnlineModel(bundle)
+        except BundleError as error:
+            self._refused[version] = time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds, error
+            raise
+        cap_threads()
+        kept = list(self._models.items())[1 - self.KEPT :]
+        self._models = {**dict(kept), version: model}
+
+
 def require_same_features(bundle: Bundle) -> None:
     """Raise BundleError if the storefront declares other features than those the bundle was made with."""
     made_with, declared = bundle.manifest["feature_schema"], get_storefront().feature_schema()
@@ -120,4 +170,4 @@ def _pointer() -> tuple[str, str, str, str] | None:
     return str(version), sha256, str(previous or ""), previous_sha256 or ""
 
 
-_served = Served()
+_served, _variants = Served(), Variants()

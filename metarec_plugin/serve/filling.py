@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,18 +11,34 @@ from typing import Any
 from metarec_plugin.serve.because import NOTHING, Teller, Told
 from metarec_plugin.serve.candidates import Batches
 from metarec_plugin.serve.guard import Guard
+from metarec_plugin.serve.live import Live
 from metarec_plugin.serve.past import OwnPast
 from metarec_plugin.serve.question import Question
 from metarec_plugin.serve.reasons import reason_for, reason_to_buy_again
-from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR, Entry, stage_of
+from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR, RULE, Entry, stage_of
 from metarec_plugin.storefront import get_storefront
 
 
 class Filling:
-    """The entries found so far for one question; each product at most once."""
+    """The entries found so far for one question; each product at most once.
 
-    def __init__(self, question: Question, left_out: Iterable[str], past: OwnPast) -> None:
-        self.question, self.past = question, past
+    wanted: how many are looked for; more than the slate holds where its order is still to be changed. pinned: keys that
+    are fetched with the first candidates.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        left_out: Iterable[str],
+        past: OwnPast,
+        live: Live,
+        wanted: int,
+        pinned: Collection[str] = (),
+    ) -> None:
+        self.question, self.past, self.wanted = question, past, wanted
+        self._live, self._to_pin = live, set(pinned)
+        self.pinned: dict[str, Entry] = {}  # those that may be shown
+        self.tier = 0  # of the strategy that adds now
         self.left_out = frozenset(left_out)
         self._seen = set(self.left_out)
         self.entries: list[Entry] = []
@@ -31,7 +48,7 @@ class Filling:
 
     @property
     def full(self) -> bool:
-        return len(self.entries) >= self.question.k
+        return len(self.entries) >= self.wanted
 
     def add(
         self, batches: Batches, source: str, newcomers: Container[str] = (), teller: Teller | None = None
@@ -48,9 +65,8 @@ class Filling:
                 told = self._told(list(fresh), teller)
                 named = {each.because for each in told.values() if each.because}
                 # What is named is asked for in the same query, and named only if it is shown itself.
-                live = get_storefront().live_products(
-                    [*fresh, *(named - fresh.keys())], self.question.request
-                )
+                live = self._live.products([*fresh, *(named - fresh.keys()), *(self._to_pin - fresh.keys())])
+                self._pin(live)
                 self._not_shown |= fresh.keys() - live.keys()
                 found = ((key, live[key], score) for key, score in fresh.items() if key in live)
                 titles = {key: self._title(live[key]) for key in named if key in live}
@@ -58,24 +74,38 @@ class Filling:
             if self.full:
                 return
 
-    def finished(self) -> tuple[tuple[Entry, ...], str]:
-        """Return the entries and what they were ranked by: popular where the support changed nothing."""
-        keys = [entry.key for entry in self.entries]
+    def finished(self, entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], str]:
+        """Return the entries, ranked, and what they were ranked by: popular where the support changed nothing."""
+        entries = [replace(entry, rank=rank) for rank, entry in enumerate(entries)]
+        keys = [entry.key for entry in entries]
+        sources = {entry.source for entry in entries}
         same = self._teller is not None and self._teller.is_popular(keys, self._not_shown)
-        if not same or not self.sources <= {ADAPTED, CONTENT}:
-            return tuple(self.entries), stage_of(self.sources)
-        entries = []
-        for entry in self.entries:
-            told = Told(expert=entry.expert)
-            reason = self._reason(entry.key, POPULAR, told, "")
-            entries.append(replace(entry, source=POPULAR, reason=reason, because=""))
-        return tuple(entries), POPULAR if keys else stage_of(self.sources)
+        if not same or not self.sources <= {ADAPTED, CONTENT} or RULE in sources:
+            return tuple(entries), stage_of(self.sources if entries else ())
+        told = []
+        for entry in entries:
+            reason = self._reason(entry.key, POPULAR, Told(expert=entry.expert), "")
+            told.append(replace(entry, source=POPULAR, reason=reason, because=""))
+        return tuple(told), POPULAR if keys else stage_of(self.sources)
 
     def add_newest(self) -> None:
         """Append the newest products. One query, for enough rows to survive all that is left out."""
-        limit = self.question.k + len(self._seen)
-        newest = get_storefront().newest_products(self.question.request, limit)
-        self._append(((str(product.pk), product, 0.0) for product in newest), NEWEST)
+        limit = self.wanted + len(self._seen)
+        newest = self._live.newest(limit)
+        # A place is all that is known of one: so a rule that makes it twice as likely halves its place.
+        placed = ((str(product.pk), product, -math.log1p(place)) for place, product in enumerate(newest))
+        self._append(placed, NEWEST)
+
+    def fetch_pinned(self) -> None:
+        """Fetch what is pinned, where no candidate was asked for. One query at most."""
+        if self._to_pin:
+            self._pin(self._live.products(self._to_pin))
+
+    def _pin(self, live: Mapping[str, Any]) -> None:
+        for key in self._to_pin & live.keys() - self.left_out:
+            reason = reason_for(RULE, self.question.placement)
+            self.pinned[key] = Entry(key, live[key], 0, 0.0, RULE, reason)
+        self._to_pin = set()
 
     def _told(self, keys: Sequence[str], teller: Teller | None) -> dict[str, Told]:
         return {} if teller is None else Guard(self.question.placement)(partial(teller, keys), {})
@@ -102,7 +132,17 @@ class Filling:
                 own = CONTENT if key in newcomers else source
                 each = told.get(key, NOTHING)
                 reason = self._reason(key, own, each, titles.get(each.because, ""))
-                entry = Entry(key, product, len(self.entries), score, own, reason, each.because, each.expert)
+                entry = Entry(
+                    key,
+                    product,
+                    len(self.entries),
+                    score,
+                    own,
+                    reason,
+                    each.because,
+                    each.expert,
+                    tier=self.tier,
+                )
                 self.entries.append(entry)
 
     def _reason(self, key: str, source: str, told: Told, title: str) -> str:

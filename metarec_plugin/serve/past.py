@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from django.utils import timezone
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.adapt.repeats import BuyAgain, Past
-from metarec_plugin.collect import Bought, bought_by, disliked_keys
-from metarec_plugin.conf import ONLY, get_config
+from metarec_plugin.collect import Bought, bought_by, consent_of, disliked_keys
+from metarec_plugin.collect.reading import read_once
+from metarec_plugin.conf import get_config
+from metarec_plugin.placements import ONLY
 from metarec_plugin.serve.question import Question
 
 DAY_SECONDS = 86_400.0
@@ -27,13 +30,19 @@ class OwnPast:
     def of(self, model: OnlineModel | None) -> Past:
         """What was bought as the model's arrays see it."""
         known = {} if model is None else {model.key(p): p for p in model.index(self.bought).tolist()}
-        now = timezone.now()
-        ages = [(now - each.last).total_seconds() / DAY_SECONDS for each in self.bought.values()]
+        bought = self.bought.values()
         return Past(
             np.array([known.get(key, -1) for key in self.bought], dtype=np.int64),
-            np.array([each.times for each in self.bought.values()], dtype=np.float64),
-            np.maximum(np.array(ages, dtype=np.float64), 0),
+            np.array([each.times for each in bought], dtype=np.float64),
+            _days_since(each.last for each in bought),
+            _days_since(each.first or each.last for each in bought),
         )
+
+
+def _days_since(moments: Iterable[datetime]) -> np.ndarray:
+    now = timezone.now()
+    days = [(now - moment).total_seconds() / DAY_SECONDS for moment in moments]
+    return np.maximum(np.array(days, dtype=np.float64), 0)
 
 
 def read_past(question: Question, subject: str, model: OnlineModel | None) -> OwnPast:
@@ -47,7 +56,10 @@ def read_past(question: Question, subject: str, model: OnlineModel | None) -> Ow
     if repeats is None:
         repeats = model is not None and BuyAgain(model.arrays).known
     bought = bought_by(subject) if repeats and subject else []
-    return OwnPast(disliked_keys(question.who), {each.product: each for each in bought})
+    who = question.who
+    level = "full" if isinstance(who, str) else consent_of(who)
+    disliked = read_once(who, ("disliked", level), lambda: disliked_keys(who))
+    return OwnPast(disliked, {each.product: each for each in bought})
 
 
 def own_ranking(past: OwnPast, model: OnlineModel | None) -> list[tuple[str, float]]:

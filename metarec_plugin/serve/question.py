@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Model
 from django.http import HttpRequest
 
-from metarec_plugin.conf import PlacementConfig, get_config
+from metarec_plugin.conf import get_config
+from metarec_plugin.placements import MAX_SIZE, PlacementConfig
+from metarec_plugin.serve.conditions import Condition, product_condition
 
 Products = str | int | Model | Iterable[object] | None
-MAX_PRODUCTS = 100
 
 
 @dataclass(frozen=True)
 class Question:
     """One call of `recommend()`, with products as keys.
 
-    who: a request, a subject, or "" for nobody in particular.
+    who: a request, a subject, or "" for nobody in particular. filters: what every product of the list meets.
     """
 
     who: HttpRequest | str
@@ -27,6 +29,7 @@ class Question:
     k: int
     context: tuple[str, ...]
     exclude: tuple[str, ...]
+    filters: tuple[Condition, ...] = ()
 
     @property
     def request(self) -> HttpRequest | None:
@@ -39,15 +42,23 @@ class Question:
 
 
 def read_question(
-    who: HttpRequest | str | None, k: int, placement: str, context: Products, exclude: Products
+    who: HttpRequest | str | None,
+    k: int | None,
+    placement: str,
+    options: PlacementConfig,
+    context: Products,
+    exclude: Products,
+    filters: Iterable[Mapping[str, Any]] = (),
 ) -> Question:
+    """Raises InvalidRule where a filter is no condition on a declared feature."""
     return Question(
         who=who if who is not None else "",
         placement=placement,
-        options=get_config().placement(placement),
-        k=max(0, min(int(k), MAX_PRODUCTS)),
+        options=options,
+        k=options.size if k is None else max(0, min(int(k), MAX_SIZE)),
         context=product_keys(context),
         exclude=product_keys(exclude),
+        filters=tuple(product_condition(each) for each in (*options.filters, *filters)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from metarec_plugin.serve.because import NOTHING, Told
-from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR
+from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR, RECENT, RULE, TOGETHER, TRENDING
 
 
 def reason_to_buy_again() -> str:
@@ -38,4 +38,8 @@ def reason_for(
         CONTENT: _("New, and like what you may look for"),
         POPULAR: _("Popular in this shop"),
         NEWEST: _("New in this shop"),
+        TOGETHER: _("Often bought together"),
+        RECENT: _("You looked at this"),
+        TRENDING: _("Trending now"),
+        RULE: _("Picked by the shop"),
     }[source]

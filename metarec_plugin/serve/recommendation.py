@@ -1,66 +1,76 @@
-"""`recommend()`: support, adaptation, candidates, eligibility, fallback. It reads as that sentence."""
+"""`recommend()`: shopper, variant, candidates of what is live, rules and order, slate. It reads as that sentence."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
-import numpy as np
 from django.http import HttpRequest
+from django.utils import timezone
 
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect import consent_of, known_subject, log_impressions, sign_slate, support_keys
+from metarec_plugin.collect import log_impressions, sign_slate
 from metarec_plugin.collect.impressions import Shown
-from metarec_plugin.conf import get_config
-from metarec_plugin.features.transfer import Profile
-from metarec_plugin.serve import candidates
-from metarec_plugin.serve.because import Teller
-from metarec_plugin.serve.current import get_model
+from metarec_plugin.serve.arranging import arranged, pool_size
+from metarec_plugin.serve.current import get_model, get_version
+from metarec_plugin.serve.experiments import Assigned, assigned, log_exposure
 from metarec_plugin.serve.filling import Filling
 from metarec_plugin.serve.guard import Guard
-from metarec_plugin.serve.lift import lift_at, lift_of
-from metarec_plugin.serve.newcomers import get_shelf
-from metarec_plugin.serve.past import OwnPast, only_again, own_ranking, read_past, with_past
-from metarec_plugin.serve.priors import counting, known_scores
+from metarec_plugin.serve.live import Live
+from metarec_plugin.serve.past import OwnPast
+from metarec_plugin.serve.policy import Policy, get_policy
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
-from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate
+from metarec_plugin.serve.rules import Rules
+from metarec_plugin.serve.segments import rules_of
+from metarec_plugin.serve.shopper import history_of, past_of, subject_of
+from metarec_plugin.serve.slate import EMPTY, Slate
+from metarec_plugin.serve.strategies import STRATEGIES
+from metarec_plugin.serve.trace import Trace
 from metarec_plugin.signals import slate_served
 
 
 def recommend(
     request_or_subject: HttpRequest | str | None,
     *,
-    k: int = 10,
+    k: int | None = None,
     placement: str = "default",
     context: Products = (),
     exclude: Products = (),
+    filters: Iterable[Mapping[str, Any]] = (),
+    trace: bool = False,
+    dry_run: bool = False,
 ) -> Slate:
     """Answer up to k products for a shopper, or for nobody in particular (None), best first.
 
-    context: the products that the page is about; exclude: products not to show. Both take keys or instances.
+    k: by default the placement's size. context: the products that the page is about; exclude: products not to show.
+    Both take keys or instances. filters: conditions on declared features that every product is to meet. trace: the
+    slate says what each step did. dry_run: nothing is stored of it.
     Never raises for want of a model, for a damaged one or for an unknown product: what cannot be adapted is
     popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop or one
     that METAREC sets up wrongly.
     """
-    guard = Guard(placement)
+    guard, steps = Guard(placement), Trace(trace)
+    who = request_or_subject if request_or_subject is not None else ""
     slate_id = uuid.uuid4().hex
-    question = guard(partial(read_question, request_or_subject, k, placement, context, exclude), None)
-    if question is None:
+    policy: Policy = guard(get_policy, Policy())
+    subject: str = guard(partial(subject_of, who), "")
+    found: Assigned | None = guard(partial(assigned, policy, placement, subject), None)
+    question = found and guard(
+        partial(read_question, who, k, placement, found.options, context, exclude, filters), None
+    )
+    if not found or question is None:
         return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
-    history: tuple[str, ...] = guard(partial(_history, question), ())
-    model = guard(get_model, None)
-    past: OwnPast = guard(lambda: read_past(question, _subject(question), model), OwnPast())
-    support = question.support(tuple(key for key in history if key not in past.disliked))
-    unseen = {key for key in support if key not in past.bought}
-    left_out = {*unseen, *question.context, *question.exclude, *past.disliked}
-    filling = Filling(question, left_out, past)
-    steps = (_add_left_by_worker, _add_adapted, _add_popular, _add_newest)
-    for step in (_add_bought,) if only_again(question) else steps:
-        if not filling.full:
-            guard(partial(step, filling, support, model), None)
-    entries, stage = filling.finished()
+    history: tuple[str, ...] = guard(partial(history_of, question), ())
+    model: OnlineModel | None = guard(partial(_model, found.version), None)
+    past: OwnPast = guard(partial(past_of, question, model), OwnPast())
+    rules: Rules = guard(partial(rules_of, policy, question, subject, timezone.now()), Rules())
+    live = Live(question, rules)
+    filling = _filled(question, history, past, model, rules, live, guard)
+    order = arranged(filling, rules, live, subject, slate_id, guard, steps)
+    entries, stage = filling.finished(order)
     slate = Slate(
         id=sign_slate(slate_id),
         entries=entries,
@@ -68,135 +78,58 @@ def recommend(
         model_version=model.version if model is not None else None,
         placement=placement,
         problem=guard.problem,
+        variant=found.variant,
+        trace=tuple(steps.steps),
     )
-    guard(partial(_report, question, bool(history or past.disliked), slate, slate_id), None)
+    if not dry_run:
+        personal = bool(history or past.disliked)
+        guard(partial(_report, question, found, subject, personal, slate, slate_id), None)
     return slate
 
 
-def _history(question: Question) -> tuple[str, ...]:
-    """The shopper's own last products, where the placement counts them and consent lets us know them."""
-    if not question.who or not question.options.history:
-        return ()
-    return tuple(support_keys(question.who, get_config().support_window))
+def _model(version: str) -> OnlineModel:
+    return get_version(version) if version else get_model()
 
 
-def _subject(question: Question) -> str:
-    """The subject whose events the server holds; an empty string where there are none."""
-    if isinstance(question.who, str):
-        return question.who
-    return known_subject(question.who) if consent_of(question.who) == "full" else ""
+def _filled(
+    question: Question,
+    history: tuple[str, ...],
+    past: OwnPast,
+    model: OnlineModel | None,
+    rules: Rules,
+    live: Live,
+    guard: Guard,
+) -> Filling:
+    """Go through the placement's strategies until there are enough candidates."""
+    options = question.options
+    support = question.support(tuple(key for key in history if key not in past.disliked))
+    unseen = () if "recent" in options.strategies else {key for key in support if key not in past.bought}
+    left_out = {*unseen, *question.context, *question.exclude, *past.disliked}
+    filling = Filling(question, left_out, past, live, pool_size(question.k, options, rules), rules.pinned)
+    for tier, name in enumerate(options.strategies):
+        if not filling.full:
+            filling.tier = tier
+            guard(partial(STRATEGIES[name], filling, support, model), None)
+    guard(filling.fetch_pinned, None)
+    return filling
 
 
-def _add_bought(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
-    ranking = own_ranking(filling.past, model)
-    filling.add(candidates.of_ranking(ranking, filling.question.k), ADAPTED)
-
-
-def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
-    question = filling.question
-    if model is None or not support or question.context or not question.options.history:
-        return
-    # Nor does a worker know what was bought before, or push anything down.
-    if filling.past.bought or (filling.past.disliked and get_config().dislike_push):
-        return
-    subject = _subject(question)
-    adapts_from, profile = _adapts_from(support, model)
-    # A worker knows the catalogue only: where a support holds more than that, its list is not the whole answer.
-    if not subject or len(adapts_from) != len(model.index(support)):
-        return
-    # And it knows products only, not who somebody declares to be or what moment it is.
-    if counting(model, question, len(adapts_from)):
-        return
-    left = candidates.left_by_worker(
-        subject,
-        model.version,
-        question.placement,
-        question.k,
-        lift=lift_of(model, question.placement),
-        window=get_config().support_window,
-    )
-    _add(
-        filling,
-        left,
-        ADAPTED,
-        model,
-        partial(model.scores, adapts_from),
-        profile,
-        lift_of(model, question.placement),
-    )
-
-
-def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
-    if model is None:
-        return
-    adapts_from, profile = _adapts_from(support, model)
-    adapted = model.stage(adapts_from) == ADAPTED
-    if not adapted and not filling.past.bought:
-        return
-    question = filling.question
-    answer = model.answer(adapts_from)
-    # Where nothing else is put beside them, a list needs no probabilities.
-    beside = bool(filling.past.bought) or get_shelf(model) is not None
-    logits = answer.scores if beside else answer.logits
-    known = known_scores(logits, model, question, len(adapts_from))
-    scores, outside = with_past(model, known, filling.past)
-    if not adapted and scores is outside:
-        return  # nothing of theirs is in the bundle either: the popular list is theirs as well as anybody's
-    lift = lift_at(model, question.placement, len(adapts_from)) if adapted else 0.0
-    excluded = model.index(filling.left_out)
-    ranked = candidates.adapted(model, scores, excluded, lift, question.k)
-    source = CONTENT if adapted and not len(model.index(support)) else ADAPTED
-    teller = Teller(model, answer, support, excluded, lift, question.k) if adapted else None
-    _add(filling, ranked, source, model, lambda: outside, profile, lift, teller)
-
-
-def _add_popular(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
-    question = filling.question
-    if model is None:
-        filling.add(candidates.popular_of_late(question.k), POPULAR)
-        return
-    _, profile = _adapts_from((), model)
-    scores = known_scores(model.popular, model, question, 0)
-    ranked = candidates.popular(model, scores, model.index(filling.left_out), question.k)
-    _add(filling, ranked, POPULAR, model, lambda: scores, profile, 0.0)
-
-
-def _add_newest(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
-    filling.add_newest()
-
-
-def _adapts_from(support: tuple[str, ...], model: OnlineModel) -> tuple[np.ndarray, Profile | None]:
-    """The catalogue products that a support stands for, and what it says where the bundle tells features."""
-    shelf = get_shelf(model)
-    return (model.index(support), None) if shelf is None else shelf.support(support)
-
-
-def _add(
-    filling: Filling,
-    batches: candidates.Batches,
-    source: str,
-    model: OnlineModel,
-    scores: Callable[[], np.ndarray],
-    profile: Profile | None,
-    lift: float,
-    teller: Teller | None = None,
+def _report(
+    question: Question, found: Assigned, subject: str, personal: bool, slate: Slate, slate_id: str
 ) -> None:
-    """Add what the model ranks, with the products that it does not know where their own scores put them."""
-    shelf = get_shelf(model)
-    if shelf is None or profile is None:
-        filling.add(batches, source, teller=teller)
-        return
-    newcomers = shelf.ranked(scores, profile, lift, filling.left_out)
-    filling.add(candidates.beside(batches, newcomers), source, {key for key, _ in newcomers}, teller)
-
-
-def _report(question: Question, personal: bool, slate: Slate, slate_id: str) -> None:
     """Store what is shown, where consent allows, and tell whoever listens."""
-    subject = _subject(question)
     if question.request is not None:
         # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
         if subject or personal:
             mark_personal(question.request)
-        shown = [Shown(entry.key, entry.rank, entry.source) for entry in slate]
-        log_impressions(question.request, slate_id, question.placement, shown, version=slate.model_version)
+        shown = [Shown(entry.key, entry.rank, entry.source, entry.propensity) for entry in slate]
+        log_impressions(
+            question.request,
+            slate_id,
+            question.placement,
+            shown,
+            version=slate.model_version,
+            variant=found.variant,
+        )
+        log_exposure(found, subject)
     slate_served.send_robust(Slate, slate=slate, subject=subject, placement=question.placement)

@@ -11,6 +11,9 @@ CONTENT = (
     "content"  # a product without a history, or a list that only such products led to: ranked from features
 )
 POPULAR = "popular"  # what others choose, the same for everybody
+TOGETHER = "together"  # what others bought in the same order as the page's products
+RECENT = "recent"  # what this subject looked at last
+TRENDING = "trending"  # what sells more than it did
 RULE = "rule"  # pinned by a merchant
 NEWEST = "newest"  # what entered the shop last: there is nothing else to go by
 EMPTY = "empty"  # no product could be shown
@@ -22,8 +25,8 @@ class Entry:
 
     because: the key of the product that led here: of the shopper's own, or of the page's; empty where none did, where
     it is not known, and where the list without them would have it too. expert: the part of the model that heard it,
-    or `prior` or `trend`, which are the same for everybody; empty where no model was asked. propensity: how likely it was to
-    stand here; explored: it was drawn, not ranked.
+    or `prior` or `trend`, which are the same for everybody; empty where no model was asked. propensity: how
+    likely it was to stand here; explored: it was drawn, not ranked. tier: which strategy of the chain gave it.
     """
 
     key: str
@@ -36,6 +39,7 @@ class Entry:
     expert: str = ""
     propensity: float = 1.0
     explored: bool = False
+    tier: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,5 +71,8 @@ class Slate:
         return [entry.product for entry in self.entries]
 
 
+_BEST_FIRST = (ADAPTED, CONTENT, TOGETHER, RECENT, TRENDING, POPULAR, NEWEST, RULE)
+
+
 def stage_of(sources: Collection[str]) -> str:
-    return next((source for source in (ADAPTED, CONTENT, POPULAR, NEWEST) if source in sources), EMPTY)
+    return next((source for source in _BEST_FIRST if source in sources), EMPTY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from metarec_plugin.storefront import display, products, rows
 from metarec_plugin.storefront.declarations import Interactions, Products, Users
 from metarec_plugin.storefront.keys import parse_keys
+
+Narrow = Callable[[QuerySet[Any]], QuerySet[Any]]
 
 
 class Storefront:
@@ -57,12 +59,15 @@ class Storefront:
         queryset = self.product_model._default_manager.all()
         return queryset if self.products.where is None else queryset.filter(self.products.where)
 
-    def live_products(self, keys: Collection[str], request: HttpRequest | None = None) -> dict[str, Any]:
-        """Fetch those of `keys` that are visible right now, by key, in one query."""
+    def live_products(
+        self, keys: Collection[str], request: HttpRequest | None = None, narrow: Narrow | None = None
+    ) -> dict[str, Any]:
+        """Fetch those of `keys` that are visible right now, by key, in one query; narrow: leaves out more of them."""
         pks = parse_keys(self.product_model, keys)
         if not pks:
             return {}
         queryset = self.visible_to(request, self.products_queryset()).filter(pk__in=list(pks.values()))
+        queryset = queryset if narrow is None else narrow(queryset)
         return {str(product.pk): product for product in products.with_display(self, queryset)}
 
     def known_products(self, keys: Collection[str]) -> set[str]:
@@ -73,9 +78,12 @@ class Storefront:
         found = self.products_queryset().filter(pk__in=list(pks.values())).order_by()
         return {str(pk) for pk in found.values_list("pk", flat=True)} & set(keys)
 
-    def newest_products(self, request: HttpRequest | None, limit: int) -> list[Any]:
+    def newest_products(
+        self, request: HttpRequest | None, limit: int, narrow: Narrow | None = None
+    ) -> list[Any]:
         """Fetch the `limit` products that entered the shop last, the newest first."""
         queryset = self.visible_to(request, self.products_queryset()).order_by(*products.newest_first(self))
+        queryset = queryset if narrow is None else narrow(queryset)
         return list(products.with_display(self, queryset)[:limit])
 
     def product_rows(self) -> Iterator[tuple[Any, ...]]:

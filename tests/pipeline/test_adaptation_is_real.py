@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metarec_plugin.conf import DEFAULT_PLACEMENTS, get_config
+from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.bootstrap import mean_interval
 from metarec_plugin.evaluate.lift import lift_curve
+from metarec_plugin.placements import DEFAULT_PLACEMENTS
 from tests.bench import adaptation as bench
 
 

@@ -14,16 +14,32 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import write_bundle
-from metarec_plugin.serve import current, guard
+from metarec_plugin.serve import current, guard, policy
 from metarec_plugin.storefront import get_storefront
 from shop.models import Category, Department, Product
 from tests import bundles
 
 
+class NoRows(policy._Kept):
+    def get(self) -> policy.Policy:
+        return policy.Policy()
+
+
+@pytest.fixture
+def merchant(fresh_process, monkeypatch) -> None:
+    """The merchant's rows are looked at."""
+    monkeypatch.setattr(policy, "_kept", policy._Kept())
+
+
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch):
-    """Each test begins like a new web process: no model loaded, nothing logged."""
+    """Each test begins like a new web process: no model loaded, nothing logged.
+
+    The merchant's rows were looked at a moment ago and there were none; who writes some asks for `merchant`.
+    """
     monkeypatch.setattr(current, "_served", current.Served())
+    monkeypatch.setattr(current, "_variants", current.Variants())
+    monkeypatch.setattr(policy, "_kept", NoRows())
     guard._log_once.cache_clear()
 
 

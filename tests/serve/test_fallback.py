@@ -88,7 +88,7 @@ def test_scores_that_are_not_finite_give_the_popular_list(publish, visit, keys, 
 
 
 LAYERS = {
-    "consent and history": "metarec_plugin.serve.recommendation.support_keys",
+    "consent and history": "metarec_plugin.serve.shopper.support_keys",
     "pointer": "metarec_plugin.serve.recommendation.get_model",
     "adaptation": "metarec_plugin.adapt.online.OnlineModel.scores",
     "ranking": "metarec_plugin.adapt.online.OnlineModel.rank",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from django.test import override_settings
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.publish.bundle import Bundle
 from metarec_plugin.serve.lift import lift_at
 from tests import bundles
-from tests.settings import METAREC
 
 
 def model(**lifts: float) -> OnlineModel:
@@ -32,5 +30,4 @@ def test_a_bundle_without_the_second_lift_keeps_the_first():
 
 
 def test_a_configured_lift_stays_for_everybody():
-    with override_settings(METAREC={**METAREC, "PLACEMENTS": {"home": {"lift": 0.2}}}):
-        assert lift_at(model(home=0.5, home_at_50=0.1), "home", 50) == 0.2
+    assert lift_at(model(home=0.5, home_at_50=0.1), "home", 50, configured=0.2) == 0.2

@@ -12,9 +12,9 @@ from django.utils import timezone, translation
 
 from metarec_plugin import record_event
 from metarec_plugin.collect.visitor import write_cookie
-from metarec_plugin.conf import DEFAULT_PLACEMENTS
 from metarec_plugin.evaluate.repeats import RepeatParams, Repeats
 from metarec_plugin.models import SubjectState
+from metarec_plugin.placements import DEFAULT_PLACEMENTS
 from metarec_plugin.serve import recommend
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.privacy import keep_private

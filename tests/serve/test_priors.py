@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.test import override_settings
 
 from metarec_plugin.models import ContextDay
+from metarec_plugin.placements import PlacementConfig
 from metarec_plugin.serve import priors as serving
 from metarec_plugin.serve import recommend
 from metarec_plugin.serve.current import get_model
@@ -193,7 +194,7 @@ def test_both_are_added_up_and_stay_probabilities(publish, logged_in, keys):
     both = {**rows("subject", north=("region", NORTH)), **rows("context", Saturday=("weekday", [40]))}
     publish(change=lambda arrays: arrays.update(both))
     model = get_model()
-    question = read_question(logged_in("north"), 10, "home", (), ())
+    question = read_question(logged_in("north"), 10, "home", PlacementConfig(), (), ())
     nothing = np.empty(0, dtype=np.int64)
     scores = known_scores(model.scores(nothing), model, question, 0, SATURDAY.timestamp())
     assert scores.argmax() == 40

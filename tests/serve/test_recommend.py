@@ -8,8 +8,9 @@ from django.test import override_settings
 from django.utils import timezone
 
 from metarec_plugin.collect import read_slate
-from metarec_plugin.conf import DEFAULT_PLACEMENTS, get_config
+from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event, Impression, SubjectState
+from metarec_plugin.placements import DEFAULT_PLACEMENTS
 from metarec_plugin.serve import Slate, recommend
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.signals import slate_served

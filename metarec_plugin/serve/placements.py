@@ -1,0 +1,76 @@
+"""Write a placement's options: checked against the mapping, kept with each revision, never over another's change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, router, transaction
+from django.utils import timezone
+
+from metarec_plugin.conf import get_config
+from metarec_plugin.exceptions import ConfigurationError, InvalidRule
+from metarec_plugin.models import Placement, PlacementRevision
+from metarec_plugin.placements import PlacementConfig, with_options
+from metarec_plugin.serve.conditions import product_condition
+from metarec_plugin.serve.policy import forget_policy
+from metarec_plugin.storefront import get_storefront
+
+
+def check_options(name: str, options: Any) -> PlacementConfig:
+    """Return the placement that the options make. Raises InvalidRule for one that cannot be."""
+    try:
+        placement = with_options(get_config().placement(name), options, f"Placement {name!r}")
+    except ConfigurationError as error:
+        raise InvalidRule(str(error)) from error
+    features = get_storefront().products.features
+    for condition in placement.filters:
+        product_condition(condition)
+    by = placement.diversity_by
+    if placement.diversity and (by not in features or features[by].kind != "category"):
+        known = ", ".join(key for key, feature in features.items() if feature.kind == "category")
+        raise InvalidRule(
+            f"diversity_by is a category that the mapping declares of products: {known or 'none is declared'}; "
+            f"found {by!r}."
+        )
+    for number in placement.objective:
+        if number not in features or features[number].kind != "number":
+            known = ", ".join(key for key, feature in features.items() if feature.kind == "number")
+            raise InvalidRule(
+                f"objective weighs numbers that the mapping declares of products: {known or 'none is declared'}; "
+                f"found {number!r}."
+            )
+    return placement
+
+
+def save_placement(
+    name: str, options: Mapping[str, Any], *, by: str = "", active: bool = True, revision: int | None = None
+) -> Placement:
+    """Store options as the next revision. revision: the one that they were made from, where that is known.
+
+    Raises InvalidRule for options that cannot be, and where somebody else changed the placement since that revision.
+    """
+    check_options(name, options)
+    try:
+        with transaction.atomic(using=router.db_for_write(Placement)):
+            row = Placement.objects.select_for_update().filter(name=name).first()
+            if revision is not None and (row.revision if row else 0) != revision:
+                raise InvalidRule(
+                    f"Placement {name!r} was changed since revision {revision}; look at it again first."
+                )
+            if row is None:
+                row = Placement(name=name, revision=0)
+            row.options, row.active, row.updated_by = dict(options), active, by
+            row.updated_at = timezone.now()
+            row.revision += 1
+            row.full_clean(validate_unique=False, validate_constraints=False)
+            row.save()
+            PlacementRevision.objects.create(
+                name=name, revision=row.revision, options=row.options, active=active, by=by
+            )
+    except IntegrityError as error:
+        raise InvalidRule(
+            f"Placement {name!r} was changed at the same time; look at it again first."
+        ) from error
+    forget_policy()
+    return row

@@ -1,0 +1,140 @@
+"""What the merchant wants, as this process knows it: placements, rules and experiments, looked at every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from django.core.signals import setting_changed
+
+from metarec_plugin.conf import get_config
+from metarec_plugin.exceptions import MetaRecError
+from metarec_plugin.models import Experiment, Placement, Rule
+from metarec_plugin.placements import PlacementConfig, with_options
+from metarec_plugin.serve.rules import MerchantRule, read_rule
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running experiment."""
+
+    pk: int
+    name: str
+    placement: str
+    salt: str
+    variants: tuple[Mapping[str, Any], ...]
+    is_aa: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rows that count. A row that cannot be followed is left out, and logged once with what is wrong with it."""
+
+    placements: Mapping[str, PlacementConfig] = field(default_factory=dict)
+    rules: tuple[MerchantRule, ...] = ()  # of a higher priority first
+    experiments: Mapping[str, Running] = field(default_factory=dict)  # by placement
+
+    def placement(self, name: str) -> PlacementConfig:
+        """The merchant's row before the settings, these before what comes along."""
+        return self.placements.get(name) or get_config().placement(name)
+
+    def knows(self, name: str) -> bool:
+        return name in self.placements or name in get_config().placements
+
+    def rules_for(self, placement: str, now: datetime) -> tuple[MerchantRule, ...]:
+        return tuple(rule for rule in self.rules if rule.counts(placement, now))
+
+
+def get_policy() -> Policy:
+    """Return the policy; asks the database, in three queries, at most every RELOAD_SECONDS.
+
+    Raises what the database raises where nothing was read before; else the last one read goes on to count.
+    """
+    return _kept.get()
+
+
+def forget_policy() -> None:
+    """Look again at the next question: a row was written in this process."""
+    _kept.forget()
+
+
+def read_policy() -> Policy:
+    """Read the rows as they are now."""
+    config = get_config()
+    placements = {
+        row.name: placement
+        for row in Placement.objects.filter(active=True)
+        if (placement := _checked(row, lambda row=row: _placement(row, config.placement(row.name))))
+    }
+    rows = Rule.objects.filter(active=True).order_by("-priority", "-pk")
+    rules = [rule for row in rows if (rule := _checked(row, lambda row=row: read_rule(row)))]
+    return Policy(placements, tuple(rules), _running(Experiment.objects.filter(state="running")))
+
+
+def _placement(row: Placement, before: PlacementConfig) -> PlacementConfig:
+    return with_options(before, row.options, f"Placement {row.name!r}")
+
+
+def _running(rows: Iterable[Experiment]) -> dict[str, Running]:
+    return {
+        row.placement: Running(
+            row.pk, row.name, row.placement, row.salt, tuple(row.variants), row.mode == Experiment.Mode.AA
+        )
+        for row in rows
+    }
+
+
+def _checked(row: Placement | Rule, read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except MetaRecError as error:
+        _log_once(f"{type(row).__name__} {row.pk}", str(error))
+        return None
+
+
+@lru_cache(maxsize=256)
+def _log_once(row: str, message: str) -> None:
+    log.warning("row left out row=%s reason=%s", row, message)
+
+
+class _Kept:
+    """One process's policy. While one thread looks, the others go on with what was there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._policy: Policy | None = None
+        self._look_at = 0.0
+
+    def get(self) -> Policy:
+        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=self._policy is None):
+            try:
+                if time.monotonic() >= self._look_at:
+                    self._policy = read_policy()
+                    self._look_at = time.monotonic() + get_config().reload_seconds
+            finally:
+                self._lock.release()
+        policy = self._policy
+        return Policy() if policy is None else policy
+
+    def forget(self) -> None:
+        self._look_at = 0.0
+
+
+_kept = _Kept()
+
+
+def _on_setting(*, setting: str, **kwargs: object) -> None:
+    if setting == "METAREC":
+        forget_policy()
+
+
+setting_changed.connect(_on_setting, dispatch_uid="metarec.policy")

@@ -1,0 +1,220 @@
+"""Merchant's rules: which of them count for a question, and what they do to a list.
+
+In this order, each having the last word over those behind it: hide and filter, what the live shop shows, pins, shares
+of the list, boosts and burials, the score. Hide and filter narrow the live query, so a rule never leaves a list short
+that could have been full, and never surfaces a product that the shop would not show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
+
+from metarec_plugin.exceptions import InvalidRule
+from metarec_plugin.models import Rule
+from metarec_plugin.serve.conditions import Condition, product_condition, user_condition
+from metarec_plugin.serve.slate import RULE, Entry
+from metarec_plugin.storefront import get_storefront
+from metarec_plugin.storefront.keys import parse_keys
+
+MAX_POSITION, MAX_WEIGHT = 100, 1000.0
+WHO = ("guest", "member")
+_MARK = "metarec_rule_{}"  # of a live product, whether a rule is about it
+
+
+@dataclass(frozen=True)
+class MerchantRule:
+    """A rule as it was checked. segment: who it is for, None for everybody."""
+
+    pk: int
+    name: str
+    action: str
+    placement: str
+    product: str
+    condition: Condition | None
+    who: str
+    segment: Condition | None
+    position: int
+    weight: float
+    share: float
+    starts_at: datetime | None
+    ends_at: datetime | None
+    priority: int
+
+    def counts(self, placement: str, now: datetime) -> bool:
+        """Whether it counts on a placement at a moment, whoever looks."""
+        begun = self.starts_at is None or self.starts_at <= now
+        over = self.ends_at is not None and self.ends_at <= now
+        return self.placement in ("", placement) and begun and not over
+
+    def about(self) -> Q:
+        """The products it is about, over the product model."""
+        if self.condition is not None:
+            return self.condition.q()
+        return Q(pk__in=list(parse_keys(get_storefront().product_model, [self.product]).values()))
+
+
+def read_rule(row: Rule) -> MerchantRule:
+    """Check a row. Raises InvalidRule, which says what was expected, for one that cannot be followed."""
+    action = row.action
+    if action not in Rule.Action.values:
+        raise InvalidRule(f"A rule's action is one of {', '.join(Rule.Action.values)}; found {action!r}.")
+    if bool(row.product) == bool(row.condition):
+        raise InvalidRule("A rule names a product or has a condition, one of the two.")
+    if action == Rule.Action.PIN and not row.product:
+        raise InvalidRule("A pin names the product that is to stand at the position.")
+    if action in (Rule.Action.FILTER, Rule.Action.SHARE) and not row.condition:
+        raise InvalidRule(f"A rule of the kind {action} has a condition.")
+    position = _position(row) if action == Rule.Action.PIN else 0
+    weight = _weight(row) if action in (Rule.Action.BOOST, Rule.Action.BURY) else 1.0
+    share = _share(row) if action == Rule.Action.SHARE else 0.0
+    if row.starts_at and row.ends_at and row.ends_at <= row.starts_at:
+        raise InvalidRule(f"A rule ends after it starts; found {row.starts_at} to {row.ends_at}.")
+    who, segment = _segment(row.segment)
+    return MerchantRule(
+        pk=row.pk or 0, name=row.name, action=action, placement=row.placement, product=row.product,
+        condition=product_condition(row.condition) if row.condition else None,
+        who=who, segment=segment, position=position, weight=weight, share=share,
+        starts_at=row.starts_at, ends_at=row.ends_at, priority=row.priority,
+    )  # fmt: skip
+
+
+def _position(row: Rule) -> int:
+    if row.position is None or not 1 <= row.position <= MAX_POSITION:
+        raise InvalidRule(f"A pin's position is from 1 to {MAX_POSITION}; found {row.position!r}.")
+    return int(row.position)
+
+
+def _weight(row: Rule) -> float:
+    boost = row.action == Rule.Action.BOOST
+    low, high = (1.0, MAX_WEIGHT) if boost else (0.0, 1.0)
+    if row.weight is None or not math.isfinite(row.weight) or not low < row.weight <= high or row.weight == 1:
+        raise InvalidRule(
+            f"The weight of a {'boost is above 1' if boost else 'burial is between 0 and 1'} "
+            f"(so many times as likely), at most {high:g}; found {row.weight!r}."
+        )
+    return float(row.weight)
+
+
+def _share(row: Rule) -> float:
+    if row.share is None or not 0 < row.share <= 1:
+        raise InvalidRule(f"A share is above 0 and at most 1; found {row.share!r}.")
+    return float(row.share)
+
+
+def _segment(given: Any) -> tuple[str, Condition | None]:
+    if not given:
+        return "", None
+    if isinstance(given, Mapping) and set(given) == {"who"}:
+        if given["who"] not in WHO:
+            raise InvalidRule(f"A segment's who is one of {', '.join(WHO)}; found {given['who']!r}.")
+        return str(given["who"]), None
+    return "", user_condition(given)
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """The rules that count for one question, those of a higher priority first."""
+
+    rules: tuple[MerchantRule, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def of(self, *actions: str) -> list[MerchantRule]:
+        return [rule for rule in self.rules if rule.action in actions]
+
+    @property
+    def pinned(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(rule.product for rule in self.of(Rule.Action.PIN)))
+
+    def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave out what is hidden and what a filter does not let through; mark what other rules are about."""
+        model = get_storefront().product_model
+        for rule in self.of(Rule.Action.HIDE):
+            queryset = queryset.exclude(pk__in=keys_of(model, rule.about()))
+        for rule in self.of(Rule.Action.FILTER):
+            queryset = queryset.filter(pk__in=keys_of(model, rule.about()))
+        return queryset.annotate(
+            **{
+                _MARK.format(rule.pk): Case(
+                    When(pk__in=keys_of(model, rule.about()), then=Value(True)),
+                    default=Value(False),
+                    output_field=BooleanField(),
+                )
+                for rule in self.of(Rule.Action.BOOST, Rule.Action.BURY, Rule.Action.SHARE)
+            }
+        )
+
+    def weighed(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Boost and bury: so many times as likely, within what one source of the chain gave."""
+        rules = self.of(Rule.Action.BOOST, Rule.Action.BURY)
+        if not rules:
+            return list(entries)
+        scored = []
+        for entry in entries:
+            added = sum(math.log(rule.weight) for rule in rules if _is_about(rule, entry))
+            scored.append(replace(entry, score=entry.score + added) if added else entry)
+        return sorted(scored, key=lambda entry: (entry.tier, -entry.score))
+
+    def shared(self, entries: Sequence[Entry], n: int) -> list[Entry]:
+        """Let what a share is about have its part of the first n places, the best of it first.
+
+        A part that the candidates cannot fill stays smaller; of two shares the one of the higher priority keeps what
+        it got.
+        """
+        entries = list(entries)
+        kept: set[str] = set()
+        for rule in self.of(Rule.Action.SHARE):
+            wanted = min(n, math.ceil(rule.share * n - 1e-9))
+            top, rest = entries[:n], entries[n:]
+            missing = wanted - sum(_is_about(rule, entry) for entry in top)
+            coming = [entry for entry in rest if _is_about(rule, entry)][: max(0, missing)]
+            going = [entry for entry in reversed(top) if not _is_about(rule, entry) and entry.key not in kept]
+            going = going[: len(coming)]
+            leaving, arriving = {e.key for e in going}, {e.key for e in coming[: len(going)]}
+            kept |= {entry.key for entry in [*top, *coming] if _is_about(rule, entry)}
+            place = {entry.key: at for at, entry in enumerate(entries)}
+            stays = [e for e in entries if (place[e.key] < n and e.key not in leaving) or e.key in arriving]
+            entries = [*stays, *(e for e in entries if e not in stays)]
+        return entries
+
+    def pin(self, entries: Sequence[Entry], pinned: Mapping[str, Entry], n: int) -> list[Entry]:
+        """Put what is pinned, and can be shown, at its place; a taken place goes to the next one free.
+
+        A pin beyond the list stands at its end.
+        """
+        places: dict[int, Entry] = {}
+        for rule in self.of(Rule.Action.PIN):
+            entry = pinned.get(rule.product)
+            if entry is None or any(entry.key == other.key for other in places.values()):
+                continue
+            free = [at for at in range(n) if at not in places]
+            if free:
+                wanted = min(rule.position - 1, n - 1)
+                at = next((place for place in free if place >= wanted), free[-1])
+                places[at] = replace(entry, source=RULE, propensity=1.0, explored=False)
+        if not places:
+            return list(entries)
+        own = {entry.key for entry in places.values()}
+        others = iter([entry for entry in entries if entry.key not in own])
+        found: list[Entry] = []
+        for at in range(n):
+            entry = places.get(at) or next(others, None)
+            if entry is not None:
+                found.append(entry)
+        return [*found, *others]
+
+
+def keys_of(model: Any, about: Q) -> QuerySet[Any, Any]:
+    """As a subquery, so that a path to many rows makes no product come twice."""
+    return model._base_manager.filter(about).order_by().values("pk")
+
+
+def _is_about(rule: MerchantRule, entry: Entry) -> bool:
+    return bool(getattr(entry.product, _MARK.format(rule.pk), False))
