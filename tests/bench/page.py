@@ -20,6 +20,7 @@ from tests.bench.sets import SETS
 from tests.bench.summary_page import summary
 from tests.bench.support_page import context, pace, supports
 from tests.bench.table_page import made
+from tests.bench.together_page import together
 from tests.bench.tracks_page import track
 
 Figures = Mapping[str, Any]
@@ -34,8 +35,8 @@ catalogue index. Coverage and calibration error are no means over shoppers and h
 # Of the parts with one JSON each; the others have a section for each data set.
 SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
-    "supports": supports, "pace": pace, "odd": odd, "reproductions": reproductions, "speed": speed,
-    "vectorised": vectorised, "growth": growth,
+    "supports": supports, "pace": pace, "together": together, "odd": odd, "reproductions": reproductions,
+    "speed": speed, "vectorised": vectorised, "growth": growth,
 }  # fmt: skip
 
 

@@ -62,6 +62,20 @@ GAIN = {
     "low": 0.001, "high": 0.003, "shoppers": 400, "on": True,
 }  # fmt: skip
 CONTEXT = {"demo seed 0": {"hash": "ab" * 8, "groups": {"context": {"on": True, "why": ""}}, "gains": [GAIN]}}
+BASKETS = {
+    "baskets": 2_000, "shoppers": 314,
+    "ndcg10": {
+        "together": [0.07, 0.06, 0.08], "together, then popular": [0.071, 0.06, 0.08], "similar": [0.08, 0.07, 0.09],
+        "popular": [0.09, 0.08, 0.1],
+    },
+    "together above": {"similar": [-0.01, -0.02, 0.01]},
+}  # fmt: skip
+TOGETHER = {
+    "demo": {
+        "validation": {"formula": "rise, s 10", "training_baskets": 81_731}, "learner": "mixture",
+        "similar_lift": 0.5, "one": BASKETS, "all_but_one": BASKETS,
+    },
+}  # fmt: skip
 OF_RUN = {"seed": 0, "date": "2026-01-02", "command": "python -m tests.bench.supports", "seconds": 1.0}
 COMPARED = {"mean": [0.001, -0.001, 0.003], "share": 0.01, "by_k": {"1": [0.0, -0.002, 0.002]}}
 SUPPORTS = {
@@ -191,6 +205,15 @@ GROWTH = {
                 "demo store: seed 0, `python -m tests.bench.supports`, 2026-01-02",
             ],
         ),
+        (
+            "together",
+            TOGETHER,
+            [
+                "| demo store | one product | 2,000 | 314 | 0.0700 [0.0600, 0.0800] | 0.0710 [0.0600, 0.0800] |",
+                "| 0.0900 [0.0800, 0.1000] | -0.0100 [-0.0200, +0.0100] |",
+                "demo store: rise, s 10, from 81,731 baskets; the similar list is `mixture`'s at a lift of 0.5.",
+            ],
+        ),
         ("pace", PACE, ["| demo store, seed 1 | 3 | 72 | 0.3200 | 0.3100 | -0.0100 [-0.0200, +0.0050] |"]),
         (
             "odd",
@@ -232,8 +255,8 @@ def test_a_section_shows_its_figures_with_their_intervals(part: str, figures: di
 def test_every_section_is_covered_here_and_says_how_it_was_made():
     whole = {
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
-        "context": CONTEXT, "supports": SUPPORTS, "pace": PACE, "odd": ODD, "reproductions": REPRODUCTIONS,
-        "speed": SPEED, "vectorised": VECTORISED, "growth": GROWTH,
+        "context": CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER, "odd": ODD,
+        "reproductions": REPRODUCTIONS, "speed": SPEED, "vectorised": VECTORISED, "growth": GROWTH,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
     run = {
