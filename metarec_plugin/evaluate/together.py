@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from metarec_plugin.preprocess.baskets import Baskets
 
 WIDTH = 50  # neighbours of a product, at most
+_ENTRIES = 10_000_000  # over all rows of one formula: 80 MB; rows are shorter from 200,000 products on
 FEWEST = 2  # baskets with both: what happened once is an anecdote
 _BLOCK = 4_000_000  # counts made at once
 
@@ -75,7 +76,7 @@ def neighbours(
     filling the same baskets at random gives: e_ij = n_i n_j sum(s (s - 1)) / sum(s)^2 over sizes s, so that all
     e_ij add up to all n_ij.
     """
-    width = max(1, min(width, n_products - 1))
+    width = max(1, min(width, n_products - 1, _ENTRIES // max(n_products, 1)))
     found = {
         formula: Neighbours(
             np.zeros((n_products, width), dtype=np.int32), np.zeros((n_products, width), dtype=np.float32)
