@@ -24,6 +24,7 @@ figure{margin:1rem 0}figure img{width:100%;height:auto;display:block}figcaption{
 .table{overflow-x:auto;margin:1rem 0}.table:focus{outline:2px solid #0072b2}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.875rem}
 caption{text-align:left;font-weight:600;padding:.25rem 0}
+caption span{position:sticky;left:0;display:inline-block;max-width:calc(100vw - 2rem)}
 th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
 thead th{white-space:normal;word-break:keep-all;vertical-align:bottom}
 th[scope=row],thead th:first-child,.worded th,.worded td{text-align:left}
