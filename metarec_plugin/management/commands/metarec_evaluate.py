@@ -21,6 +21,7 @@ from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.pipeline.declared import declared
 from metarec_plugin.pipeline.evaluate import ALL, KS, Progress, evaluate_dataset
 from metarec_plugin.pipeline.evaluate_request import command_line, dataset_of, known_of, user_features
+from metarec_plugin.pipeline.report_names import report_language
 from metarec_plugin.pipeline.report_page import report_page
 from metarec_plugin.pipeline.track_report import TrackReport
 from metarec_plugin.pipeline.track_request import ALL_TRACKS, OWN, VALUES, check_options, measure_track
@@ -103,6 +104,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--html", type=Path, metavar="OUT", help="write the report as one page with its plots, for people"
         )
+        parser.add_argument("--language", help="of that page, such as zh-hans; default LANGUAGE_CODE")
         parser.add_argument(
             "--no-cache",
             dest="cache",
@@ -113,6 +115,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             check_options(options)
+            language = report_language(options["language"])
             found = _measure_track(options) if options["track"] in OWN else self._reports(options)
         except MetaRecError as error:
             raise CommandError(str(error)) from error
@@ -124,7 +127,7 @@ class Command(BaseCommand):
             options["json"].write_text(text + "\n", encoding="utf-8")
         if options["html"]:
             try:
-                page = report_page(found.as_json())
+                page = report_page(found.as_json(), language)
             except MetaRecError as error:
                 raise CommandError(str(error)) from error
             options["html"].write_text(page, encoding="utf-8")
