@@ -61,6 +61,7 @@ class Config:
     session_products: int = 20  # product keys kept in the cookie under "session" consent
     reload_seconds: float = 2.0  # how often a process looks whether another version was promoted
     new_products: int = 300  # newest products among which those that the model does not know compete; 0: none
+    text_embedder: str = ""  # of products' texts: "wordllama" or the dotted path of a function; none without
     lift_loss: float = 0.10  # share of validation NDCG@20 that the home lift may cost
     dislike_push: float = 0.0  # how far what is like a disliked product is pushed down
     # what is known beside products: "auto" counts where it was measured to help
@@ -121,6 +122,7 @@ def has_urlconf() -> bool:
 
 ONLY = "only"  # of a placement's `repeats`
 CONSENT_LEVELS = ("none", "session", "full")
+WORDLLAMA = "wordllama"  # the embedder of texts that the extra `text` installs
 DEVICES = ("auto", "cpu", "cuda")
 PRIOR_MODES = ("auto", "on", "off")
 LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
@@ -198,6 +200,10 @@ RULES: Mapping[str, Rule] = {
     "session_products": _number(1, 40, whole=True),  # forty keys of 64 letters still fit into a cookie
     "reload_seconds": _number(0),
     "new_products": _number(0, 10_000, whole=True),
+    "text_embedder": (
+        f"empty, {WORDLLAMA!r} or the dotted path of a function of texts",
+        lambda value: isinstance(value, str) and (value in ("", WORDLLAMA) or _PATH.fullmatch(value)),
+    ),
     "lift_loss": _number(0, 1),
     "dislike_push": _number(0, 10),
     "subject_prior": (f"one of {', '.join(PRIOR_MODES)}", PRIOR_MODES.__contains__),

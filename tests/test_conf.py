@@ -45,6 +45,8 @@ WRONG: list[tuple[str, Any]] = [
     ("RELOAD_SECONDS", -1),
     ("RELOAD_SECONDS", float("inf")),
     ("NEW_PRODUCTS", -1),
+    ("TEXT_EMBEDDER", None),
+    ("TEXT_EMBEDDER", "no path"),
     ("LIFT_LOSS", 10),
     ("SUBJECT_PRIOR", "yes"),
     ("CONTEXT_PRIOR", True),
