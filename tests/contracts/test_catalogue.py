@@ -1,4 +1,8 @@
-"""The Chinese catalogue has every string that the plugin marks, and what is compiled is what is written."""
+"""The Chinese catalogue has every string that the plugin marks, and what is compiled is what is written.
+
+In metarec_plugin: `django-admin makemessages -l zh_Hans --add-location file --no-obsolete`, translate what is empty or
+fuzzy, `django-admin compilemessages`. xgettext sees no call inside an f-string.
+"""
 
 from __future__ import annotations
 
