@@ -230,11 +230,7 @@ def _part(progress: Progress, name: str, start: float, share: float) -> Progress
 
 
 def _trained(
-    dataset: Dataset,
-    name: str,
-    ks: Sequence[int],
-    training: _Training,
-    progress: Progress,
+    dataset: Dataset, name: str, ks: Sequence[int], training: _Training, progress: Progress
 ) -> Candidate:
     from metarec_plugin.train import fit  # torch takes a second to import, and baselines need none
 
