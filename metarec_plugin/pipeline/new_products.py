@@ -75,7 +75,7 @@ def measure_new_products(
         learner, held.warm, seed=seed, device=device, budget_seconds=budget_seconds, progress=training,
         options=options,
     )  # fmt: skip
-    scorer = make_candidate(held.warm, fitted.learner, fitted.kind, fitted.arrays).scorer()
+    scorer = make_candidate(held.warm, fitted.learner, fitted.kind, fitted.arrays).request_scorer()
     progress(0.6, "what features say of behaviour")
     started = time.perf_counter()
     content = fit_content(held.warm, table, seed)

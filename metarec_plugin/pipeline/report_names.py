@@ -27,6 +27,7 @@ _LEARNERS: Mapping[str, Callable[[], str]] = {
     "mixture": lambda: _("mixture"),
     "closed_form": lambda: _("closed form"),
     "maml": lambda: "MAML",
+    "maml_head": lambda: "MAML (head)",  # what requests answer where workers add a network
     "maml_nn": lambda: _("MAML with a network"),
     "reptile": lambda: "Reptile",
 }
