@@ -10,9 +10,12 @@ import pytest
 from metarec_plugin.adapt.batch import BatchModel
 from metarec_plugin.evaluate.episodes import episodes
 from metarec_plugin.evaluate.known import SUBJECT
+from metarec_plugin.models import TrainingRun
 from metarec_plugin.pipeline import evaluate as evaluation
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate, validation_score
+from metarec_plugin.pipeline.publishing import Measured, figures, measure, publish
 from metarec_plugin.preprocess.histories import Dataset
+from metarec_plugin.publish.gate import FAILED, Verdict
 from metarec_plugin.train import fit
 from metarec_plugin.train.network_head import NetworkHead
 from tests.evaluate.shoppers import planted
@@ -95,3 +98,26 @@ def test_an_evaluation_has_a_row_for_each(store, monkeypatch):
     both = {row.learner: row.ndcg20 for row in report.rows}
     assert both.keys() == {"maml", "maml_head"}
     assert both["maml"] != both["maml_head"]
+
+
+@pytest.mark.django_db
+def test_the_gate_judges_what_workers_leave_and_the_version_keeps_the_heads_figures(
+    store, candidate, settings, tmp_path
+):
+    settings.METAREC = {**settings.METAREC, "ARTIFACTS": tmp_path}
+    run = TrainingRun.objects.create(budget_seconds=1)
+    judged: list[Measured] = []
+
+    def judge(measured: Measured) -> Verdict:
+        judged.append(measured)
+        return Verdict(FAILED, 0, (), ())
+
+    version = publish(run, store, candidate, judge)
+    both, head = (
+        figures(measure(scorer, store, store.test))
+        for scorer in (candidate.scorer(), candidate.request_scorer())
+    )
+    (measured,) = judged
+    assert figures(measured) == version.metrics["test"] == both
+    assert version.metrics["test_head"] == head != both
+    assert version.validation_score == candidate.report["ndcg20_network"]
