@@ -85,6 +85,7 @@ class Config:
     # serving
     placements: Mapping[str, PlacementConfig] = field(default_factory=lambda: dict(DEFAULT_PLACEMENTS))
     support_window: int = 50  # last distinct products that a shopper is adapted from
+    support_weights: Mapping[str, Any] = field(default_factory=dict)  # {}: all products of it count the same
     session_products: int = 20  # product keys kept in the cookie under "session" consent
     reload_seconds: float = 2.0  # how often a process looks whether another version was promoted
     new_products: int = 300  # newest products among which those that the model does not know compete; 0: none

@@ -68,6 +68,22 @@ def _are_dislikes(value: Any) -> bool:
     )
 
 
+WEIGHTS = ("kinds", "quantity", "dwell", "value", "half_life_days")
+
+
+def _are_weights(value: Any) -> bool:
+    """Whether each key is known and each weight or power a number that no support overflows with."""
+    if not isinstance(value, Mapping) or not set(value) <= set(WEIGHTS):
+        return False
+    kinds, weight, power = value.get("kinds", {}), _number(0, 1000)[1], _number(-4, 4)[1]
+    return (
+        isinstance(kinds, Mapping)
+        and all(isinstance(kind, str) and _KIND.fullmatch(kind) and weight(by) for kind, by in kinds.items())
+        and all(power(value.get(name, 0)) for name in ("quantity", "dwell", "value"))
+        and bool(_number(0, above=True)[1](value.get("half_life_days", 1)))
+    )
+
+
 def is_time_zone(value: Any) -> bool:
     try:
         return isinstance(value, str) and bool(ZoneInfo(value))
@@ -88,6 +104,11 @@ RULES: Mapping[str, Rule] = {
     "strict": ("True or False", lambda value: isinstance(value, bool)),
     "placements": ("a dict of placement to its options", lambda value: isinstance(value, Mapping)),
     "support_window": _number(1, 10_000, whole=True),
+    "support_weights": (
+        "a dict of `kinds` (of kind to a number from 0 to 1,000), `quantity`, `dwell` and `value` (from -4 to 4) and "
+        "`half_life_days` (above 0)",
+        _are_weights,
+    ),
     "session_products": _number(1, 40, whole=True),  # forty keys of 64 letters still fit into a cookie
     "reload_seconds": _number(0),
     "new_products": _number(0, 10_000, whole=True),

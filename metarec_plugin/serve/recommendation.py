@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 from django.http import HttpRequest
 
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect import consent_of, known_subject, log_impressions, sign_slate, support_keys
+from metarec_plugin.collect import (
+    consent_of,
+    known_subject,
+    log_impressions,
+    sign_slate,
+    support_events,
+    support_keys,
+)
 from metarec_plugin.collect.impressions import Shown
+from metarec_plugin.collect.supports import Behind
 from metarec_plugin.conf import get_config
 from metarec_plugin.features.transfer import Profile
 from metarec_plugin.serve import candidates
@@ -26,7 +34,10 @@ from metarec_plugin.serve.priors import counting, known_scores
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, EMPTY, POPULAR, Slate
+from metarec_plugin.serve.weights import rule_of_settings, state_version, weights_of
 from metarec_plugin.signals import slate_served
+
+History = tuple[tuple[str, ...], Mapping[str, Behind]]  # keys, oldest first, and the events behind them
 
 
 def recommend(
@@ -49,14 +60,16 @@ def recommend(
     question = guard(partial(read_question, request_or_subject, k, placement, context, exclude), None)
     if question is None:
         return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
-    history: tuple[str, ...] = guard(partial(_history, question), ())
+    nothing: History = ((), {})
+    history, behind = guard(partial(_history, question), nothing)
     model = guard(get_model, None)
     past: OwnPast = guard(lambda: read_past(question, _subject(question), model), OwnPast())
     support = question.support(tuple(key for key in history if key not in past.disliked))
     unseen = {key for key in support if key not in past.bought}
     left_out = {*unseen, *question.context, *question.exclude, *past.disliked}
     filling = Filling(question, left_out, past)
-    steps = (_add_left_by_worker, _add_adapted, _add_popular, _add_newest)
+    adapted = partial(_add_adapted, behind=behind)
+    steps = (_add_left_by_worker, adapted, _add_popular, _add_newest)
     for step in (_add_bought,) if only_again(question) else steps:
         if not filling.full:
             guard(partial(step, filling, support, model), None)
@@ -73,11 +86,18 @@ def recommend(
     return slate
 
 
-def _history(question: Question) -> tuple[str, ...]:
-    """The shopper's own last products, where the placement counts them and consent lets us know them."""
+def _history(question: Question) -> History:
+    """The shopper's own last products, where the placement counts them and consent lets us know them.
+
+    With them the events behind them, where the log holds these and products are weighed by them.
+    """
     if not question.who or not question.options.history:
-        return ()
-    return tuple(support_keys(question.who, get_config().support_window))
+        return (), {}
+    window = get_config().support_window
+    if rule_of_settings() is None or not _subject(question):
+        return tuple(support_keys(question.who, window)), {}
+    behind = support_events(question.who, window)
+    return tuple(behind), behind
 
 
 def _subject(question: Question) -> str:
@@ -109,7 +129,7 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
         return
     left = candidates.left_by_worker(
         subject,
-        model.version,
+        state_version(model.version),
         question.placement,
         question.k,
         lift=lift_of(model, question.placement),
@@ -126,7 +146,9 @@ def _add_left_by_worker(filling: Filling, support: tuple[str, ...], model: Onlin
     )
 
 
-def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
+def _add_adapted(
+    filling: Filling, support: tuple[str, ...], model: OnlineModel | None, behind: Mapping[str, Behind]
+) -> None:
     if model is None:
         return
     adapts_from, profile = _adapts_from(support, model)
@@ -134,7 +156,7 @@ def _add_adapted(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if not adapted and not filling.past.bought:
         return
     question = filling.question
-    answer = model.answer(adapts_from)
+    answer = model.answer(adapts_from, weights=weights_of(adapts_from, behind, model, rule_of_settings()))
     # Where nothing else is put beside them, a list needs no probabilities.
     beside = bool(filling.past.bought) or get_shelf(model) is not None
     logits = answer.scores if beside else answer.logits
