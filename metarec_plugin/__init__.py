@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
+    "Ask": "serve",
     "Category": "storefront",
     "Embedding": "storefront",
     "Interactions": "storefront",
@@ -21,6 +22,7 @@ _HOME = {
     "Users": "storefront",
     "get_storefront": "storefront",
     "recommend": "serve",
+    "recommend_page": "serve",
     "record_event": "collect",
     "subject_key": "collect",
 }
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from metarec_plugin.collect import record_event as record_event
     from metarec_plugin.collect import subject_key as subject_key
     from metarec_plugin.exceptions import MetaRecError as MetaRecError
+    from metarec_plugin.serve import Ask as Ask
     from metarec_plugin.serve import Slate as Slate
     from metarec_plugin.serve import recommend as recommend
+    from metarec_plugin.serve import recommend_page as recommend_page
     from metarec_plugin.storefront import Category as Category
     from metarec_plugin.storefront import Embedding as Embedding
     from metarec_plugin.storefront import Interactions as Interactions
@@ -53,6 +57,6 @@ else:
 
 
 __all__ = [
-    "Category", "Embedding", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate",
-    "Storefront", "Text", "Users", "get_storefront", "recommend", "record_event", "subject_key",
+    "Ask", "Category", "Embedding", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate",
+    "Storefront", "Text", "Users", "get_storefront", "recommend", "recommend_page", "record_event", "subject_key",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from metarec_plugin.collect.consent import consent_function
 from metarec_plugin.conf import get_config, has_urlconf, installed_middleware, known_keys, unknown_keys
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.features.context import require_country
+from metarec_plugin.features.embedder import require_embedder
 from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.problems import find_problems
 
@@ -69,6 +70,21 @@ def check_country(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any)
     except ConfigurationError as error:
         hint = "The codes are those of ISO 3166; leave COUNTRY out where holidays are not to count."
         return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E008")]
+    return []
+
+
+@register(TAG)
+def check_text_embedder(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E009: the embedder of texts, where one is named, is there."""
+    try:
+        embedder = get_config().text_embedder
+    except ConfigurationError:
+        return []  # E001 reports it
+    try:
+        require_embedder(embedder)
+    except ConfigurationError as error:
+        hint = 'With TEXT_EMBEDDER "" texts count by their words alone; see docs/settings.md.'
+        return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E009")]
     return []
 
 

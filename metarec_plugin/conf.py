@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 
+from metarec_plugin.conf_rules import (
+    CONSENT_LEVELS,
+    DEVICES,
+    LEARNERS,
+    RULES,
+    WORDLLAMA,
+    is_time_zone,
+    require,
+)
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.placements import DEFAULT_PLACEMENTS, PlacementConfig, placements_of
+
+__all__ = [
+    "CONSENT_LEVELS",
+    "DEFAULT_PLACEMENTS",
+    "DEVICES",
+    "LEARNERS",
+    "RULES",
+    "WORDLLAMA",
+    "Config",
+    "PlacementConfig",
+    "get_config",
+    "has_urlconf",
+    "installed_middleware",
+    "is_time_zone",
+    "joined_options",
+    "known_keys",
+    "unknown_keys",
+]
 
 
 @dataclass(frozen=True)
@@ -33,9 +57,11 @@ class Config:
     # serving
     placements: Mapping[str, PlacementConfig] = field(default_factory=lambda: dict(DEFAULT_PLACEMENTS))
     support_window: int = 50  # last distinct products that a shopper is adapted from
+    support_weights: Mapping[str, Any] = field(default_factory=dict)  # {}: all products of it count the same
     session_products: int = 20  # product keys kept in the cookie under "session" consent
     reload_seconds: float = 2.0  # how often a process looks whether another version was promoted
     new_products: int = 300  # newest products among which those that the model does not know compete; 0: none
+    text_embedder: str = ""  # of products' texts: "wordllama" or the dotted path of a function; none without
     lift_loss: float = 0.10  # share of validation NDCG@20 that the home lift may cost
     dislike_push: float = 0.0  # how far what is like a disliked product is pushed down
     # what is known beside products: "auto" counts where it was measured to help
@@ -94,110 +120,6 @@ def has_urlconf() -> bool:
     return bool(getattr(settings, "ROOT_URLCONF", None))
 
 
-CONSENT_LEVELS = ("none", "session", "full")
-DEVICES = ("auto", "cpu", "cuda")
-PRIOR_MODES = ("auto", "on", "off")
-LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
-INT32, INT64 = 2**31 - 1, 2**63 - 1
-_COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_COUNTRY = re.compile(r"([A-Z]{2,3}(-[A-Za-z0-9]{1,8})?)?")
-_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-
-# What a value must be, and the test of it.
-Rule = tuple[str, Callable[[Any], object]]
-
-
-def _number(low: float, high: float = math.inf, *, whole: bool = False, above: bool = False) -> Rule:
-    """A rule for numbers from `low` (with `above` beyond it) to `high`."""
-    bounds = f"{'above' if above else 'from'} {low:g}" + (f" to {high:,}" if high < INT32 else "")
-
-    def holds(value: Any) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            return False
-        return (low < value if above else low <= value) and value <= high and value != math.inf
-
-    return f"a {'whole ' if whole else ''}number {bounds}", holds
-
-
-def _names(what: str, known: Callable[[str], object]) -> Rule:
-    """A rule for a list of names, which a lone string is not: it would be read letter by letter."""
-
-    def holds(value: Any) -> object:
-        listed = isinstance(value, list | tuple | set | frozenset) and value
-        return listed and all(isinstance(name, str) and known(name) for name in value)
-
-    return f"a list of {what}", holds
-
-
-def _is_consent(value: Any) -> object:
-    return callable(value) or (isinstance(value, str) and (value in CONSENT_LEVELS or _PATH.fullmatch(value)))
-
-
-def _are_options(value: Any) -> bool:
-    """Which options a learner has and what they may be is for the trainer to say: it knows its configs."""
-    return isinstance(value, Mapping) and all(
-        name in LEARNERS and isinstance(options, Mapping) and all(isinstance(key, str) for key in options)
-        for name, options in value.items()
-    )
-
-
-def _are_dislikes(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(kind, str) and _KIND.fullmatch(kind) and (most is None or _number(-math.inf)[1](most))
-        for kind, most in value.items()
-    )
-
-
-def is_time_zone(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(ZoneInfo(value))
-    except (ValueError, ZoneInfoNotFoundError, OSError):
-        return False  # a path, a name that is not there, a folder of names
-
-
-def _is_folder(value: Any) -> bool:
-    return isinstance(value, str | Path) and bool(str(value))
-
-
-RULES: Mapping[str, Rule] = {
-    "storefront": ("the dotted path of a class", lambda value: isinstance(value, str)),
-    "target_kinds": _names('kinds of events, such as ["purchase"]', _KIND.fullmatch),
-    "dislikes": ("a dict of kind to None or the highest value that is a dislike", _are_dislikes),
-    "consent": (f"one of {', '.join(CONSENT_LEVELS)}, a function or its dotted path", _is_consent),
-    "artifacts": ("the path of a folder", _is_folder),
-    "strict": ("True or False", lambda value: isinstance(value, bool)),
-    "placements": ("a dict of placement to its options", lambda value: isinstance(value, Mapping)),
-    "support_window": _number(1, 10_000, whole=True),
-    "session_products": _number(1, 40, whole=True),  # forty keys of 64 letters still fit into a cookie
-    "reload_seconds": _number(0),
-    "new_products": _number(0, 10_000, whole=True),
-    "lift_loss": _number(0, 1),
-    "dislike_push": _number(0, 10),
-    "subject_prior": (f"one of {', '.join(PRIOR_MODES)}", PRIOR_MODES.__contains__),
-    "context_prior": (f"one of {', '.join(PRIOR_MODES)}", PRIOR_MODES.__contains__),
-    "country": (
-        "an ISO 3166 code such as 'GB', or with its part 'US-CA'",
-        lambda value: isinstance(value, str) and _COUNTRY.fullmatch(value),
-    ),
-    "time_zone": ("a time zone such as 'Europe/London'", is_time_zone),
-    "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
-    "cookie_age": _number(1, INT32, whole=True),
-    "sync_days": _number(1, 100_000, whole=True),
-    "beacon_max_bytes": _number(1, INT32, whole=True),
-    "beacon_max_events": _number(1, INT32, whole=True),
-    "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
-    "learner_options": (f"a dict of learner ({', '.join(LEARNERS)}) to a dict of its options", _are_options),
-    "processes": _number(1, 1024, whole=True),
-    "device": (f"one of {', '.join(DEVICES)}", DEVICES.__contains__),
-    "seed": _number(0, INT64, whole=True),
-    "train_seconds": _number(0, above=True),
-    "lease_seconds": _number(0, above=True),
-    "max_attempts": _number(1, INT32, whole=True),
-    "keep_versions": _number(1, INT32, whole=True),
-}  # fmt: skip
-
-
 @cache
 def get_config() -> Config:
     """Read `settings.METAREC`. Raises ConfigurationError where a value is of the wrong type or out of range.
@@ -207,7 +129,7 @@ def get_config() -> Config:
     raw: dict[str, Any] = {str(key).lower(): value for key, value in _given().items()}
     values = {f.name: raw[f.name] for f in fields(Config) if f.name in raw}
     for name, value in values.items():
-        _require(RULES[name], f"METAREC[{name.upper()!r}]", value)
+        require(RULES[name], f"METAREC[{name.upper()!r}]", value)
     values.setdefault("time_zone", settings.TIME_ZONE or "UTC")
     for name in ("target_kinds", "learners"):
         if name in values:
@@ -217,12 +139,6 @@ def get_config() -> Config:
     if "placements" in values:
         values["placements"] = placements_of(values["placements"])
     return Config(**values)
-
-
-def _require(rule: Rule, name: str, value: Any) -> None:
-    expected, holds = rule
-    if not holds(value):
-        raise ConfigurationError(f"{name} must be {expected}; found {value!r}. See docs/settings.md.")
 
 
 def _clear(*, setting: str, **kwargs: object) -> None:

@@ -14,7 +14,8 @@ class Amortised(Vector):
     """raw(S) = V u + bias; u from attention pooling over the inputs of S and one hidden layer.
 
     The twin of train/amortised.py. The network reads k rows of inputs, so the time is that of the pass over V, and
-    of one more for each gradient step.
+    of one more for each gradient step. Weights of a support count in the steps; the network takes none, since it
+    learned its own from inputs and places.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -22,7 +23,9 @@ class Amortised(Vector):
         self._arrays = arrays
         self._gain, self._gain_growth = arrays["gain"].tolist()
 
-    def moves(self, support: np.ndarray, start: np.ndarray, state: np.ndarray) -> np.ndarray:
+    def moves(
+        self, support: np.ndarray, start: np.ndarray, state: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return (k, d): what each product of the support moved the vector by: through the network, then by the steps.
 
         The network is linear in the weighted inputs as long as the same hidden units are active: product i's part
@@ -35,7 +38,7 @@ class Amortised(Vector):
         active = self._hidden(pooled, len(support)) > 0  # (h,)
         read = self._scale(len(support)) * (weighted @ a["skip"])
         read += (weighted @ a["hidden"] * active) @ a["output"]
-        return read + self.descent.moves(start, state, support)
+        return read + self.descent.moves(start, state, support, weights)
 
     def start(self, support: np.ndarray) -> tuple[np.ndarray, None]:
         a = self._arrays

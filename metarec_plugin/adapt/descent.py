@@ -20,7 +20,7 @@ Blocks = list[tuple[np.ndarray, np.ndarray]]  # (b, d) vectors and their (b,) bi
 
 
 class Descent:
-    """u - alpha k^growth * V'(softmax(V u + bias) - t) per step, t uniform over a support of k products.
+    """u - alpha k^growth * V'(softmax(V u + bias) - t) per step, t over a support of k products: uniform or by weights.
 
     The gradient is that of the support's cross-entropy under a softmax over the whole catalogue (MAML, Finn et al.
     2017, eq. 1, with a step size per dimension that grows with the support).
@@ -38,15 +38,22 @@ class Descent:
         ]
 
     def __call__(
-        self, start: np.ndarray, support: np.ndarray, expected: np.ndarray | None = None
+        self,
+        start: np.ndarray,
+        support: np.ndarray,
+        expected: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the (d,) vector after all steps from a (d,) start.
 
-        expected: V'softmax at the start, (d,), if it is known: it saves a pass over V.
+        expected: V'softmax at the start, (d,), if it is known: it saves a pass over V. weights: (k,) with mean 1.
         """
         if not self._steps:
             return start
-        state, target = start, self.vectors[support].mean(axis=0)  # (d,), V't
+        products = self.vectors[support]  # (k, d)
+        if weights is not None:
+            products = products * weights[:, None]
+        state, target = start, products.mean(axis=0)  # (d,), V't
         for left, step in zip(range(len(self._steps), 0, -1), self._steps):
             if expected is None:
                 # Every other pass goes backwards, the last one forwards: what was read last is still in the cache.
@@ -55,18 +62,23 @@ class Descent:
             expected = None
         return state
 
-    def moves(self, start: np.ndarray, state: np.ndarray, support: np.ndarray) -> np.ndarray:
+    def moves(
+        self, start: np.ndarray, state: np.ndarray, support: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return (k, d): what each product of the support moved the vector by from its start. They add up.
 
-        Product i's part of a step is alpha k^growth * (V_i - V'softmax) / k; what the softmax took away is read off
-        the way that the vector went.
+        Product i's part of a step is w_i alpha k^growth * (V_i - V'softmax) / k; what the softmax took away is read
+        off the way that the vector went.
         """
         k = len(support)
         if not self._steps:
             return np.zeros((k, len(start)), dtype=np.float32)
         size = np.sum([self._size(step, k) for step in self._steps], axis=0)  # (d,)
         pulls = size * self.vectors[support]  # (k, d)
-        return (pulls - pulls.mean(axis=0) + (state - start)) / np.float32(k)
+        if weights is None:
+            return (pulls - pulls.mean(axis=0) + (state - start)) / np.float32(k)
+        by = weights[:, None]  # (k, 1), with mean 1
+        return by * (pulls - (by * pulls).mean(axis=0) + (state - start)) / np.float32(k)
 
     def scores(self, state: np.ndarray, onto: np.ndarray | None = None) -> np.ndarray:
         """Return V u, (N,), or add it to (N,) scores; from the last block to the first: the last were read last."""
@@ -120,23 +132,27 @@ class Vector(ABC):
     def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
         return self.answer(support, now)[0].whole()
 
-    def answer(self, support: np.ndarray, now: float | None = None) -> tuple[Said, Explain]:
-        start, state = self.adapt(support)
+    def answer(
+        self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
+    ) -> tuple[Said, Explain]:
+        start, state = self.adapt(support, weights)
         said = Said(self._rows, ((self.descent.vectors, state),), deviation=self.moments.of(state)[1])
-        return said, self.descent.explain(lambda: self.moves(support, start, state))
+        return said, self.descent.explain(lambda: self.moves(support, start, state, weights))
 
-    def adapt(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(k,) products, oldest first, k > 0 -> the (d,) vectors before and after the inner loop."""
+    def adapt(self, support: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) products, oldest first, k > 0, and weights -> the (d,) vectors before and after the inner loop."""
         start, expected = self.start(support)
-        return start, self.descent(start, support, expected)
+        return start, self.descent(start, support, expected, weights)
 
     @abstractmethod
     def start(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the (d,) vector that the inner loop starts from, and V'softmax there if it is known."""
 
-    def moves(self, support: np.ndarray, start: np.ndarray, state: np.ndarray) -> np.ndarray:
+    def moves(
+        self, support: np.ndarray, start: np.ndarray, state: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return (k, d): what each product of the support moved the vector by, on the way from start to state."""
-        return self.descent.moves(start, state, support)
+        return self.descent.moves(start, state, support, weights)
 
 
 class InnerLoop(Vector):

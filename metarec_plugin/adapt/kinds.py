@@ -31,8 +31,13 @@ class RawScores(Protocol):
         """(k,) products, oldest first, and epoch seconds -> (N,) float32 that the caller may overwrite."""
         ...
 
-    def answer(self, support: np.ndarray, now: float | None = None) -> tuple[Said, Explain]:
-        """Return the scores, not yet written out, and what explains those of a few products."""
+    def answer(
+        self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
+    ) -> tuple[Said, Explain]:
+        """Return the scores, not yet written out, and what explains those of a few products.
+
+        weights: (k,) with mean 1, how much each product of the support counts; None: all the same.
+        """
         ...
 
 
@@ -51,17 +56,24 @@ class LinearMap:
     def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
         return self.answer(support, now)[0].whole()
 
-    def answer(self, support: np.ndarray, now: float | None = None) -> tuple[Said, Explain]:
+    def answer(
+        self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
+    ) -> tuple[Said, Explain]:
         columns = self._row_products[support].ravel()  # (k * n,)
-        values = self._row_values[support].ravel()
+        rows = self._row_values[support]  # (k, n)
+        if weights is not None:
+            rows *= weights[:, None]
+        values = rows.ravel()
         values *= np.float32(len(support) ** -self._power)
         said = Said(((self._offset, ONE),), columns=columns, values=values, constant=float(self._mean))
-        return said, lambda products: self._parts(support, products)
+        return said, lambda products: self._parts(support, products, weights)
 
-    def _parts(self, support: np.ndarray, products: np.ndarray) -> Parts:
+    def _parts(self, support: np.ndarray, products: np.ndarray, weights: np.ndarray | None) -> Parts:
         m, k = len(products), len(support)
         places, rows, at = entries_of(products, self._row_products[support], self._offset.shape[1])
         values = self._row_values[support[rows], at] * k**-self._power
+        if weights is not None:
+            values = values * weights[rows]
         return Parts(np.bincount(places * k + rows, values, minlength=m * k).reshape(m, 1, k))
 
 
@@ -76,7 +88,9 @@ class NoAdaptation:
     def __call__(self, support: np.ndarray, now: float | None = None) -> np.ndarray:
         raise AssertionError("the popularity kind is answered from the prior")
 
-    def answer(self, support: np.ndarray, now: float | None = None) -> tuple[Said, Explain]:
+    def answer(
+        self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
+    ) -> tuple[Said, Explain]:
         raise AssertionError("the popularity kind is answered from the prior")
 
 

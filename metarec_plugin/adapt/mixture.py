@@ -67,10 +67,15 @@ class Mixture:
         """(k,) products, oldest first, k >= 0, and epoch seconds -> (N,) float32 that the caller may overwrite."""
         return self.answer(support, now)[0].whole()
 
-    def answer(self, support: np.ndarray, now: float | None = None) -> tuple[Said, Explain]:
-        """Return the scores of the call, not yet written out, and what explains those of a few products."""
-        weights = self._inputs(support) @ self._weights  # (W,)
-        trends = weights[1 : self._first_map]
+    def answer(
+        self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
+    ) -> tuple[Said, Explain]:
+        """Return the scores of the call, not yet written out, and what explains those of a few products.
+
+        weights: (k,) with mean 1, of the support's products: the maps' rows and the learners' steps count by them.
+        """
+        gate = self._inputs(support) @ self._weights  # (W,)
+        trends = gate[1 : self._first_map]
         snapshot = self._snapshot(now)
         lately = ((snapshot, trends),) if trends.any() else ()
 
@@ -78,11 +83,11 @@ class Mixture:
             return trends @ snapshot[:, products] if len(trends) else None
 
         if not len(support):
-            return Said(((self._rows[:1], weights[:1]), *lately)), lambda products: Parts(
+            return Said(((self._rows[:1], gate[:1]), *lately)), lambda products: Parts(
                 np.zeros((len(products), len(self.experts), 0)), trend_of(products)
             )
-        written, by_row, constant, heard = self._adapt(support, weights)
-        factors = self._map_factors(support, weights[self._first_map : self._first_learner])  # (k, M)
+        written, by_row, constant, heard = self._adapt(support, gate, weights)
+        factors = self._map_factors(support, gate[self._first_map : self._first_learner], weights)  # (k, M)
         columns = self._products[support]  # (k, n)
         said = Said(
             ((self._rows, by_row), *lately),
@@ -93,7 +98,7 @@ class Mixture:
         )
 
         def explain(products: np.ndarray) -> Parts:
-            return Parts(self._parts(support, columns, factors, heard, products), trend_of(products))
+            return Parts(self._parts(support, columns, factors, heard, products, weights), trend_of(products))
 
         return said, explain
 
@@ -105,7 +110,7 @@ class Mixture:
         return np.array([1, x, x * x, min(3.0, max(-3.0, known))], dtype=np.float32)
 
     def _adapt(
-        self, support: np.ndarray, weights: np.ndarray
+        self, support: np.ndarray, gate: np.ndarray, weights: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray, float, list[Heard]]:
         """Adapt the learners that count: (N,) of what they say but for their biases and a constant, None if nothing.
 
@@ -114,13 +119,13 @@ class Mixture:
         """
         written = None
         by_row = np.zeros(len(self._rows), dtype=np.float32)
-        by_row[0] = weights[0]
+        by_row[0] = gate[0]
         constant, heard, n_maps = 0.0, [], self._values.shape[1]
-        for place, weight in enumerate(weights[self._first_learner :].tolist()):
+        for place, weight in enumerate(gate[self._first_learner :].tolist()):
             if weight == 0:
                 continue
             learner = self._learners[place]
-            start, state = learner.adapt(support)
+            start, state = learner.adapt(support, weights)
             mean, deviation = learner.moments.of(state)
             if deviation == 0:  # it says the same of all products
                 continue
@@ -140,13 +145,17 @@ class Mixture:
             )
         return self._trends[place]
 
-    def _map_factors(self, support: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return (k, M): what each product's row of each map is multiplied with, over all decays; weights: (M * D,)."""
+    def _map_factors(
+        self, support: np.ndarray, gate: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return (k, M): what each product's row of each map is multiplied with, over all decays; gate: (M * D,)."""
         age = np.arange(len(support) - 1, -1, -1, dtype=np.float32)
         decayed = self._decays[:, None] ** age  # (D, k)
+        if weights is not None:
+            decayed = decayed * weights
         spread = self._deviations[support]  # (k, M)
         sizes = np.sqrt((decayed * decayed) @ (spread * spread))  # (D, M): what the support could say
-        by_map = weights.reshape(-1, len(self._decays)).T / np.maximum(sizes, 1e-12)  # (D, M)
+        by_map = gate.reshape(-1, len(self._decays)).T / np.maximum(sizes, 1e-12)  # (D, M)
         return decayed.T @ by_map
 
     def _parts(
@@ -156,6 +165,7 @@ class Mixture:
         factors: np.ndarray,
         heard: list[Heard],
         products: np.ndarray,
+        weights: np.ndarray | None,
     ) -> np.ndarray:
         """Return (m, E, k): what each product of the support adds through each expert."""
         m, k, n_maps = len(products), len(support), self._values.shape[1]
@@ -165,7 +175,7 @@ class Mixture:
         for each in range(n_maps):
             by[:, each] = np.bincount(places * k + rows, values[:, each], minlength=m * k).reshape(m, k)
         for one in heard:
-            moves = one.learner.moves(support, one.start, one.state)  # (k, d)
+            moves = one.learner.moves(support, one.start, one.state, weights)  # (k, d)
             by[:, one.expert] = one.factor * one.learner.descent.parts(products, moves)
         return by
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metarec_plugin.features.likeness import Sketches, find_alike, joined
-from metarec_plugin.features.tokens import TokenSpace
+from metarec_plugin.features.tokens import TokenSpace, token_id
 from metarec_plugin.features.transfer import (
     GATE,
     Evidence,
@@ -80,6 +80,14 @@ def holds_content(arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether a bundle says how newcomers are scored, in terms that this release knows."""
     gate = arrays.get(f"{PREFIX}gate")
     return gate is not None and gate.shape == (GATE,)
+
+
+def knows_embedding(arrays: Mapping[str, np.ndarray], name: str) -> bool:
+    """Whether a bundle was trained with the embedding of that name and makes use of it."""
+    ids = arrays[f"{PREFIX}token_ids"]  # ascending
+    wanted = [token_id(name, dimension) for dimension in ("0", "1")]
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    return bool((ids[at] == wanted).all() and arrays[f"{PREFIX}token_scales"][at].all())
 
 
 def stand_ins(newcomers: Newcomers) -> np.ndarray:

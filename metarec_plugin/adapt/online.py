@@ -114,12 +114,17 @@ class OnlineModel:
         """
         return self.answer(support, now).scores
 
-    def answer(self, support: np.ndarray, now: float | None = None) -> Answer:
-        """Return the scores of `scores`, with what explains those of a few products."""
+    def answer(
+        self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
+    ) -> Answer:
+        """Return the scores of `scores`, with what explains those of a few products.
+
+        weights: (k,) float32 with mean 1, how much each product of the support counts; None: all the same.
+        """
         if not self._has_trends and self.stage(support) == "popular":
             return self._answer(self.log_prior.copy(), 1.0, support, self._nobody)
         with np.errstate(over="ignore", invalid="ignore"):  # found below, and said in words
-            said, explain = self._raw.answer(support, now)
+            said, explain = self._raw.answer(support, now, weights)
             return self._answer(*self._calibrated(said, len(support)), support, explain)
 
     def speakers(

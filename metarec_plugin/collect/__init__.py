@@ -5,7 +5,7 @@ from metarec_plugin.collect.erasing import erase
 from metarec_plugin.collect.events import record_event
 from metarec_plugin.collect.impressions import log_impressions, read_slate, sign_slate
 from metarec_plugin.collect.past import Bought, bought_by, disliked_by, disliked_keys
-from metarec_plugin.collect.subjects import known_subject, subject_key, support_keys
+from metarec_plugin.collect.subjects import known_subject, subject_key, support_events, support_keys
 
 __all__ = [
     "Bought",
@@ -20,5 +20,6 @@ __all__ = [
     "record_event",
     "sign_slate",
     "subject_key",
+    "support_events",
     "support_keys",
 ]

@@ -6,11 +6,12 @@ import logging
 from typing import Any
 
 from django.db import DatabaseError, router, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.opinions import not_support
-from metarec_plugin.collect.supports import support_of
+from metarec_plugin.collect.supports import BEHIND, Behind, behind_supports, support_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.models import Event, Impression, SubjectState
@@ -67,16 +68,36 @@ def support_keys(request_or_subject: HttpRequest | str, window: int) -> list[str
     return _from_log(subject, window) if subject else []
 
 
+def support_events(request_or_subject: HttpRequest | str, window: int) -> dict[str, Behind]:
+    """As `support_keys`, in as many queries, each key with the event behind it; nothing where the cookie tells."""
+    subject = request_or_subject
+    if not isinstance(subject, str):
+        subject = known_subject(subject) if consent_of(subject) == "full" else ""
+    if not subject:
+        return {}
+    enough, newest_first = RECENT_PER_PRODUCT * window, dict[str, Behind]()
+    recent = list(_newest(subject).values_list("product", *BEHIND)[:enough])
+    for product, *behind in recent:
+        newest_first.setdefault(product, Behind(*behind))
+    if len(newest_first) < window and len(recent) == enough:
+        return behind_supports([subject], window)[subject]
+    return dict(list(newest_first.items())[:window][::-1])
+
+
 def _from_log(subject: str, window: int) -> list[str]:
-    events = Event.objects.filter(subject=subject).exclude(product="").exclude(kind__in=not_support())
     # The newest rows, read off the index, nearly always hold enough different products.
     enough = RECENT_PER_PRODUCT * window
-    recent = list(events.order_by("-at", "-id").values_list("product", flat=True)[:enough])
+    recent = list(_newest(subject).values_list("product", flat=True)[:enough])
     newest_first = list(dict.fromkeys(recent))
     if len(newest_first) < window and len(recent) == enough:
         # Somebody who comes back to the same few products: look through all they ever did.
         return support_of([subject], window)[subject]
     return newest_first[:window][::-1]
+
+
+def _newest(subject: str) -> QuerySet[Event]:
+    events = Event.objects.filter(subject=subject).exclude(product="").exclude(kind__in=not_support())
+    return events.order_by("-at", "-id")
 
 
 def merge_at_login(request: HttpRequest, user: Any) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from metarec_plugin.evaluate import metrics
-from metarec_plugin.evaluate.episodes import Episodes, episodes
+from metarec_plugin.evaluate.bootstrap import mean_interval, paired_interval
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, Episodes, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.preprocess.histories import Dataset, Histories
 
@@ -140,6 +142,9 @@ class NewcomerResult:
     share: float
 
 
+Results = dict[int, NewcomerResult]  # by k
+
+
 def measure_newcomers(ranker: Ranker, held: HeldOut, histories: Histories, k: int) -> NewcomerResult:
     """Rank for every shopper with k + 5 products; the support is never ranked."""
     cases = newcomer_episodes(held, histories, k)
@@ -169,3 +174,49 @@ def _ndcg(top: np.ndarray, query: np.ndarray) -> np.ndarray:
     relevant = metrics.relevant(query)
     found = metrics.ndcg(metrics.hits(top, query), np.maximum(relevant, 1))
     return np.where(relevant > 0, found, np.nan)
+
+
+def measure_at(ranker: Ranker, held: HeldOut, ks: Sequence[int] = HEADLINE_KS) -> Results:
+    """Measure on the test shoppers at each k that some of them have products enough for."""
+    found = {k: measure_newcomers(ranker, held, held.whole.test, k) for k in ks}
+    return {k: result for k, result in found.items() if len(result.rows)}
+
+
+def figures(results: Results, against: Mapping[str, Results] | None = None) -> dict[str, Any]:
+    """Return means over k of what each shopper got, with 95 % intervals over shoppers, as JSON.
+
+    "above NAME": differences from the others, paired by shopper: mean, low, high. warm_loss: what known products
+    lose by the new ones beside them, as a share of their NDCG@20 without.
+    """
+    rng = np.random.default_rng(0)
+    found: dict[str, Any] = {}
+    for part in ("among_new", "overall"):
+        mean = mean_interval(_by_shopper(results, part), rng)
+        found[part] = {
+            "mean": mean.mean, "low": mean.low, "high": mean.high,
+            "by_k": {str(k): _mean(getattr(result, part)) for k, result in results.items()},
+        }  # fmt: skip
+        for name, other in (against or {}).items():
+            difference = paired_interval(_by_shopper(results, part), _by_shopper(other, part), rng)
+            found[part][f"above {name}"] = [difference.mean, difference.low, difference.high]
+    with_new, alone = _by_shopper(results, "warm"), _by_shopper(results, "warm_alone")
+    loss, whole = paired_interval(alone, with_new, rng), float(alone.mean()) if len(alone) else 0.0
+    found["warm_loss"] = [bound / whole if whole else np.nan for bound in (loss.mean, loss.low, loss.high)]
+    found["share_of_lists"] = float(np.mean([result.share for result in results.values()]))
+    return found
+
+
+def _mean(values: np.ndarray) -> float:
+    return np.nan if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def _by_shopper(results: Results, part: str) -> np.ndarray:
+    """(S,) each shopper's mean over the k at which there is a value, for those who have one."""
+    n = 1 + max(int(result.rows.max()) for result in results.values())
+    total, count = np.zeros(n), np.zeros(n)
+    for result in results.values():
+        values = getattr(result, part)
+        known = ~np.isnan(values)
+        total[result.rows[known]] += values[known]
+        count[result.rows[known]] += 1
+    return total[count > 0] / count[count > 0]

@@ -13,7 +13,7 @@ from metarec_plugin.evaluate.calibration import z
 from metarec_plugin.evaluate.episodes import DAY, Episodes, episodes
 from metarec_plugin.evaluate.protocol import batch_size, exclude
 from metarec_plugin.preprocess.histories import Histories
-from metarec_plugin.preprocess.weights import Evidence, SupportWeights, support_weights
+from metarec_plugin.preprocess.weighing import Evidence, SupportWeights, support_weights
 
 # (B, k) episodes and weights -> (B, N) raw scores, of which shift and scale do not matter.
 WeighedScorer = Callable[[Episodes, np.ndarray], np.ndarray]

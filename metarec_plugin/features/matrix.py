@@ -11,7 +11,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from metarec_plugin.features.table import FeatureTable
-from metarec_plugin.features.tokens import BANDS, TokenSpace, band_edges, groups_of, token_id
+from metarec_plugin.features.tokens import (
+    BANDS,
+    TokenSpace,
+    band_edges,
+    dimension_ids,
+    groups_of,
+    token_id,
+)
 
 MIN_PRODUCTS = 2  # training products that a token needs: what one has alone tells nothing of another
 
@@ -59,17 +66,17 @@ def fit_tokens(table: FeatureTable, training_keys: np.ndarray) -> TokenSpace:
     counts: dict[int, int] = {}
     for values in rows:
         for group, tokens in bare.tokens(values).items():
-            for token in tokens:
+            for token in tokens if table.kinds.get(group) != "embedding" else ():
                 found = token_id(group, token)
                 counts[found] = counts.get(found, 0) + 1
     means: dict[int, float] = {}
     for place, (name, kind) in enumerate(table.kinds.items()):
         if kind == "embedding":
-            own = {token_id(name, str(d)): mean for d, mean in enumerate(_mean_vector(rows, place))}
-            longest = max((len(values[place]) for values in rows if values[place] is not None), default=0)
-            for d in range(len(own), longest):
-                counts.pop(token_id(name, str(d)), None)
-            means |= own
+            vectors = [values[place] for values in rows if values[place] is not None]
+            mean = _mean_vector(vectors)
+            ids_of = dimension_ids(name, len(mean)).tolist()
+            counts |= dict.fromkeys(ids_of, sum(len(vector) == len(mean) for vector in vectors))
+            means |= dict(zip(ids_of, mean))
     ids = np.array(sorted(found for found, n in counts.items() if n >= MIN_PRODUCTS), dtype=np.int32)
     frequency = np.array([counts[found] for found in ids.tolist()], dtype=np.float64)
     weights = np.log((1 + len(rows)) / np.maximum(frequency, 1)).astype(np.float32)
@@ -96,9 +103,8 @@ def feature_matrix(table: FeatureTable, space: TokenSpace, keys: np.ndarray) -> 
     return FeatureMatrix(matrix, groups, token_groups)
 
 
-def _mean_vector(rows: Sequence[Sequence[Any]], place: int) -> list[float]:
-    """Return the mean of the embeddings that lie at a place of the rows, of the commonest length."""
-    vectors = [values[place] for values in rows if values[place] is not None]
+def _mean_vector(vectors: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean of the vectors of the commonest length."""
     if not vectors:
         return []
     length = Counter(map(len, vectors)).most_common(1)[0][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -50,7 +51,7 @@ class TokenSpace:
                 number += 1
             elif kind == "embedding":
                 vector = vector_of(value)
-                found[name] = [] if vector is None else [str(place) for place in range(len(vector))]
+                found[name] = [] if vector is None else list(map(str, range(len(vector))))
             elif kind == "text":
                 found[name] = _words(value)
                 found[name + GRAMS] = list(
@@ -73,18 +74,21 @@ class TokenSpace:
             if kind == "embedding"
         }
         for group, tokens in self.tokens(values).items():
-            at = self._places(group, tokens)
+            vector = vectors.get(group)
+            ids = [token_id(group, token) for token in tokens] if vector is None else []
+            at = self._places(dimension_ids(group, len(vector)) if vector is not None else ids)
             cells = self.weights[at]
-            if (vector := vectors.get(group)) is not None:
-                fits = len(at) == len(vector) and not len(self._places(group, [str(len(vector))]))
+            if vector is not None:
+                longer = self._places(dimension_ids(group, len(vector) + 1)[-1:])
+                fits = len(at) == len(vector) and not len(longer)
                 at, cells = (at, vector - cells) if fits else (at[:0], cells[:0])
             length = float(np.sqrt((cells**2).sum()))
             if length > 0:
                 yield group, at, cells / np.float32(length)
 
-    def _places(self, group: str, tokens: Sequence[str]) -> np.ndarray:
-        """Return the places of the tokens that are known, in their order."""
-        wanted = np.array([token_id(group, token) for token in tokens], dtype=self.ids.dtype)
+    def _places(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the places of the ids that are known, in their order."""
+        wanted = np.asarray(ids, dtype=self.ids.dtype)
         if not len(self.ids):
             return np.empty(0, dtype=np.int64)
         at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
@@ -105,6 +109,14 @@ def token_id(group: str, token: str) -> int:
     Among a million tokens some 230 pairs share a number, and then add up (Weinberger et al. 2009).
     """
     return crc32(f"{group}\0{token}".encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
+
+
+@lru_cache(maxsize=64)
+def dimension_ids(group: str, n: int) -> np.ndarray:
+    """Return the (n,) int32 ids of the dimensions of an embedding, hashed once and not for every product."""
+    ids = np.array([token_id(group, str(dimension)) for dimension in range(n)], dtype=np.int32)
+    ids.setflags(write=False)
+    return ids
 
 
 def band_edges(numbers: Iterable[Any]) -> np.ndarray:

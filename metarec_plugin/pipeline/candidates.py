@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.adapt.priors import prior_scorer, priors_in
 from metarec_plugin.evaluate.calibration import NEUTRAL, Calibration, fit_calibration
-from metarec_plugin.evaluate.episodes import KS, Scorer
+from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Episodes, Scorer
 from metarec_plugin.evaluate.known import Known
+from metarec_plugin.evaluate.protocol import evaluate
 from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish.bundle import Bundle
 
@@ -31,14 +32,42 @@ class Candidate:
         """The model in memory, through the code that serves bundles."""
         return OnlineModel(Bundle(self.learner, {"kind": self.kind, "learner": self.learner}, self.arrays))
 
+    @property
+    def has_network(self) -> bool:
+        """Workers say more than requests do: their rankings come from head and network."""
+        return self.kind == "network"
+
     def scorer(self, side: Histories | None = None) -> Scorer:
-        """The model's scorer; with a side, of that side's episodes, with what is known of its shoppers and moments."""
-        scorer = self.model().scorer()
-        if side is None:
-            return scorer
-        return prior_scorer(
-            scorer, priors_in(self.arrays), {each.group: each.values(side) for each in self.known}
-        )
+        """What is served, as a scorer: of a candidate with a network what workers leave, else what requests answer.
+
+        side: whose episodes they are, for what is known of its shoppers and moments. Where that counts, serving takes
+        no worker's ranking, and neither does the scorer.
+        """
+        served = self._worker_scorer() if self.has_network else self.request_scorer()
+        priors = {} if side is None else priors_in(self.arrays)
+        if side is None or not priors:
+            return served
+        known = {each.group: each.values(side) for each in self.known}
+        beside = prior_scorer(self.request_scorer(), priors, known)
+        if not self.has_network:
+            return beside
+
+        def score(part: Episodes) -> np.ndarray:
+            counts = any(group.left(part.k) for group in priors.values())
+            return (beside if counts else served)(part)
+
+        return score
+
+    def request_scorer(self) -> Scorer:
+        """What a request computes itself, one support after the other; of a network it is the head beside it."""
+        return self.model().scorer()
+
+    def _worker_scorer(self) -> Scorer:
+        """What a worker leaves for a subject, through its own code, many at once."""
+        from metarec_plugin.adapt.batch import BatchModel  # torch is slow to import
+
+        model = BatchModel(self.kind, self.arrays, "cpu")  # as states are refreshed (pipeline/states.py)
+        return lambda part: model.scores(list(part.support))
 
 
 def make_candidate(
@@ -50,7 +79,11 @@ def make_candidate(
     report: Mapping[str, Any] | None = None,
     ks: Sequence[int] = KS,
 ) -> Candidate:
-    """Calibrate a learner's own arrays on validation shoppers and join them with what every bundle holds."""
+    """Calibrate a learner's own arrays on validation shoppers and join them with what every bundle holds.
+
+    A bundle has one calibration: with a network it is fitted to head and network, which is what the gate measures;
+    the report then has the mean NDCG@20 of validation shoppers with the network and of the head under the same one.
+    """
     common = {"product_keys": encode_keys(dataset.product_keys), "log_prior": dataset.log_prior}
     raw = Candidate(learner, kind, {**common, **_raw_only().arrays(), **arrays})
     calibration = NEUTRAL
@@ -58,7 +91,20 @@ def make_candidate(
         calibration = fit_calibration(
             raw.scorer(), dataset.validation, dataset.log_prior, ks, weighs_prior=kind == "mixture"
         )
-    return Candidate(learner, kind, {**common, **calibration.arrays(), **arrays}, report or {})
+    made = Candidate(learner, kind, {**common, **calibration.arrays(), **arrays}, report or {})
+    if not made.has_network:
+        return made
+    both = {
+        "ndcg20_network": validation_score(made.scorer(), dataset),
+        "ndcg20_head": validation_score(made.request_scorer(), dataset),
+    }
+    return replace(made, report={**made.report, **both})
+
+
+def validation_score(scorer: Scorer, dataset: Dataset) -> float:
+    """Mean NDCG@20 over the headline k on validation shoppers; 0 where there is none to measure."""
+    means = [evaluate(scorer, dataset.validation, k, dataset.n_products).mean for k in HEADLINE_KS]
+    return float(np.nanmean(means)) if not np.isnan(means).all() else 0.0
 
 
 def encode_keys(keys: np.ndarray) -> np.ndarray:

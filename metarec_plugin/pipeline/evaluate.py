@@ -180,9 +180,12 @@ def _learned(
     )
     progress(1.0, "test shoppers")
     measured = [_measured(name, scorer, dataset, ks, trained, variety)]
+    requests = candidate.request_scorer()
+    if candidate.has_network:
+        measured.append(_measured(f"{name}_head", requests, dataset, ks, trained, variety))
     if buys_again(dataset, name):
         tuning = time.perf_counter()
-        called, own = with_own(name, scorer, dataset, ks, calibrated=True)
+        called, own = with_own(name, requests, dataset, ks, calibrated=True)
         measured.append(_measured(called, own, dataset, ks, time.perf_counter() - tuning, variety))
     groups, gains = fits.measured(candidate, TABLE_KS)
     decided = [gain for group in groups for gain in group.gains]
@@ -230,11 +233,7 @@ def _part(progress: Progress, name: str, start: float, share: float) -> Progress
 
 
 def _trained(
-    dataset: Dataset,
-    name: str,
-    ks: Sequence[int],
-    training: _Training,
-    progress: Progress,
+    dataset: Dataset, name: str, ks: Sequence[int], training: _Training, progress: Progress
 ) -> Candidate:
     from metarec_plugin.train import fit  # torch takes a second to import, and baselines need none
 

@@ -24,10 +24,13 @@ def content_of(dataset: Dataset, seed: int) -> Content | None:
 
 
 def with_content(candidate: Candidate, content: Content | None) -> Candidate:
-    """Add the content arrays, their gate fitted on the candidate's own scores of validation shoppers."""
+    """Add the content arrays, their gate fitted on the candidate's own scores of validation shoppers.
+
+    Those of requests: newcomers are placed inside the request, also beside a ranking that a worker left.
+    """
     if content is None:
         return candidate
-    gate = content.gate(candidate.scorer())
+    gate = content.gate(candidate.request_scorer())
     report = {**candidate.report, "content": {**content.report, "gate": gate.as_json()}}
     arrays = {**candidate.arrays, **content.arrays(np.array(gate.weights))}
     return replace(candidate, arrays=arrays, report=report)

@@ -51,7 +51,7 @@ def known_of_times(calendar: Calendar, dataset: Dataset) -> Known | None:
 
 
 class PriorFits:
-    """The fits of one dataset. Models that answer the same without support share theirs."""
+    """The fits of one dataset, beside what requests answer. Models of the same answer to nobody share theirs."""
 
     def __init__(self, dataset: Dataset, known: Sequence[Known]) -> None:
         self._dataset, self._known = dataset, known
@@ -71,7 +71,7 @@ class PriorFits:
         """Return the candidate with the groups that help it, and what was measured in its report."""
         if not self._known:
             return candidate
-        scorer = candidate.scorer()
+        scorer = candidate.request_scorer()
         groups = [fit_priors(fitting, scorer, _mode(fitting.known)) for fitting in self.of(candidate, scorer)]
         arrays = dict(candidate.arrays)
         for group in groups:
@@ -81,7 +81,7 @@ class PriorFits:
 
     def measured(self, candidate: Candidate, ks: Sequence[int]) -> tuple[list[GroupPriors], list[Gain]]:
         """Return the groups as they would come out by default, and what each adds on the test shoppers."""
-        scorer = candidate.scorer()
+        scorer = candidate.request_scorer()
         groups, gains = [], []
         for fitting in self.of(candidate, scorer):
             groups.append(fit_priors(fitting, scorer))

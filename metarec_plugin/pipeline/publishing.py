@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Scorer
 from metarec_plugin.evaluate.lift import LiftCurve, lift_curve
 from metarec_plugin.evaluate.protocol import Result, evaluate
 from metarec_plugin.models import ModelVersion, TrainingRun
-from metarec_plugin.pipeline.candidates import Candidate
+from metarec_plugin.pipeline.candidates import Candidate, validation_score
 from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import read_bundle, write_bundle
@@ -63,6 +61,7 @@ def publish(
         verdict=verdict.as_json() if verdict else {},
         metrics={
             "test": figures(measured),
+            **_head_alone(served, dataset),
             "lift": newcomer.as_json(),
             "lifts": manifest["lifts"],
             "training": dict(candidate.report),
@@ -71,6 +70,13 @@ def publish(
         # Without what is known of shoppers: it was fitted on these, and would flatter whoever gains by it.
         validation_score=validation_score(served.scorer(), dataset),
     )
+
+
+def _head_alone(served: Candidate, dataset: Dataset) -> dict[str, Any]:
+    """What requests answer until a worker has been: another row where the version has a network."""
+    if not served.has_network:
+        return {}
+    return {"test_head": figures(measure(served.request_scorer(), dataset, dataset.test))}
 
 
 def _lift(candidate: Candidate, dataset: Dataset, ks: Sequence[int]) -> LiftCurve:
@@ -96,9 +102,3 @@ def figures(measured: Measured) -> dict[str, dict[str, Any]]:
         for k, result in measured.items()
         if len(result)
     }
-
-
-def validation_score(scorer: Scorer, dataset: Dataset) -> float:
-    """Mean NDCG@20 over the headline k on validation shoppers; 0 where there is none to measure."""
-    means = [evaluate(scorer, dataset.validation, k, dataset.n_products).mean for k in HEADLINE_KS]
-    return float(np.nanmean(means)) if not np.isnan(means).all() else 0.0

@@ -41,7 +41,7 @@ def read_run(seed: int) -> tuple[Dataset, Dataset | None, tuple[RuleReport, ...]
 
 
 def with_repeats(candidate: Candidate, again: Dataset | None, ks: Sequence[int] = KS) -> Candidate:
-    """Add the buy-again term, tuned on the candidate's own scores of validation shoppers.
+    """Add the buy-again term, tuned on the candidate's own scores of validation shoppers, as requests make them.
 
     again: the repeat track of the same run; None leaves the candidate as it is. Of very many validation shoppers
     a sample chooses.
@@ -51,7 +51,7 @@ def with_repeats(candidate: Candidate, again: Dataset | None, ks: Sequence[int] 
     n = len(again.validation)
     rows = np.sort(np.random.default_rng(0).choice(n, min(n, SHOPPERS), replace=False))
     sampled = replace(again, validation=again.validation.select(rows))
-    tuned = tune_repeats(candidate.scorer(), sampled, ks)
+    tuned = tune_repeats(candidate.request_scorer(), sampled, ks)
     chosen = tuned.repeats.params
     said: dict[str, Any] = {
         str(k): {"chosen": str(chosen[k]), "ndcg20_alone": grid[RepeatParams()], "ndcg20": grid[chosen[k]]}

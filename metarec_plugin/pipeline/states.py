@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -14,13 +14,14 @@ from django.db.models import Max
 from metarec_plugin.adapt.batch import BatchModel
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect import disliked_by
-from metarec_plugin.collect.supports import support_of
+from metarec_plugin.collect.supports import Behind, behind_supports, support_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Event, SubjectState
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.lift import lift_at, lift_of
 from metarec_plugin.serve.policy import get_policy
+from metarec_plugin.serve.weights import rule_of_settings, state_version, weights_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def refresh() -> int:
     """Adapt every subject with events newer than its state under the version that is served.
 
     Returns how many states were written. Without a version that can be served there is nothing to adapt: 0.
-    A changed lift or window makes every state anew.
+    A changed lift, window or rule of weights makes every state anew.
     """
     try:
         model = get_model()
@@ -62,7 +63,9 @@ def refresh() -> int:
     written = 0
     size = max(1, min(256, BATCH_CELLS // len(model)))
     configured = get_policy().placement(PLACEMENT).lift
-    settings = Settings(model.version, lift_of(model, PLACEMENT, configured), get_config().support_window)
+    settings = Settings(
+        state_version(model.version), lift_of(model, PLACEMENT, configured), get_config().support_window
+    )
     changed = iter(_changed(settings))
     while batch := list(islice(changed, size)):
         written += _adapt(model, batch_model, settings, batch, configured)
@@ -92,11 +95,16 @@ def _adapt(
     lift: float | None,
 ) -> int:
     subjects = [each.subject for each in batch]
-    keys, disliked = support_of(subjects, settings.window), disliked_by(subjects)
+    weighed, disliked = rule_of_settings() is not None, disliked_by(subjects)
+    behind = behind_supports(subjects, settings.window) if weighed else {}
+    keys = behind or support_of(subjects, settings.window)
     supports = [
         model.index(key for key in keys[subject] if key not in disliked[subject]) for subject in subjects
     ]
-    scored = batch_model.scores(supports)  # (B, N)
+    if weighed:
+        scored = _weighed(model, supports, [behind[subject] for subject in subjects])
+    else:
+        scored = batch_model.scores(supports)  # (B, N)
     states = [
         SubjectState(
             subject=each.subject,
@@ -115,6 +123,19 @@ def _adapt(
         update_fields=["version", "lift", "window", "last_event", "placement", "ranking", "updated"],
     )
     return len(states)
+
+
+def _weighed(
+    model: OnlineModel, supports: Sequence[np.ndarray], behind: Sequence[Mapping[str, Behind]]
+) -> np.ndarray:
+    """Return (B, N) scores by weights, one by one through the code of requests: batches know of no weights."""
+    rule = rule_of_settings()
+    return np.stack(
+        [
+            model.answer(support, weights=weights_of(support, events, model, rule)).scores
+            for support, events in zip(supports, behind)
+        ]
+    )
 
 
 def _ranking(model: OnlineModel, scores: np.ndarray, support: np.ndarray, lift: float) -> list[list[object]]:

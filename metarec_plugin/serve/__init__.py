@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_HOME = {"Entry": "slate", "Slate": "slate", "recommend": "recommendation"}
+_HOME = {
+    "Ask": "page",
+    "Entry": "slate",
+    "Slate": "slate",
+    "recommend": "recommendation",
+    "recommend_page": "page",
+    "rerank": "rerank",
+}
 __all__ = sorted(_HOME)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from metarec_plugin.collect.supports import Behind
 from metarec_plugin.serve.because import NOTHING, Teller, Told
 from metarec_plugin.serve.candidates import Batches
 from metarec_plugin.serve.guard import Guard
@@ -34,10 +35,12 @@ class Filling:
         live: Live,
         wanted: int,
         pinned: Collection[str] = (),
+        behind: Mapping[str, Behind] | None = None,
     ) -> None:
         self.question, self.past, self.wanted = question, past, wanted
         self._live, self._to_pin = live, set(pinned)
         self.pinned: dict[str, Entry] = {}  # those that may be shown
+        self.behind = behind or {}  # the events behind the shopper's own products
         self.tier = 0  # of the strategy that adds now
         self.left_out = frozenset(left_out)
         self._seen = set(self.left_out)

@@ -17,6 +17,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.features.transfer import Newcomers, Profile
 from metarec_plugin.models import Event
 from metarec_plugin.serve.candidates import RECENT_EVENTS, Candidate
+from metarec_plugin.serve.text_vectors import TextVectors
 from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.keys import parse_keys
 from metarec_plugin.storefront.products import newest_first
@@ -33,7 +34,8 @@ class Shelf:
     def __init__(self, model: OnlineModel) -> None:
         kinds = {name: feature.kind for name, feature in get_storefront().products.features.items()}
         self._model = model
-        self._content = ContentModel(model.arrays, kinds)
+        self._texts = TextVectors(model.arrays, kinds, model.version)
+        self._content = ContentModel(model.arrays, self._texts.kinds)
         self._lock = threading.Lock()
         self._look_at = 0.0  # time.monotonic() of the next look
         self._shown: tuple[tuple[str, ...], Newcomers] = ((), self._content.place([]))
@@ -113,7 +115,8 @@ class Shelf:
         self._behind = len(changed) > AT_ONCE
         now = dict.fromkeys(changed[:AT_ONCE])
         by_key = dict(zip(rows, supports))
-        fresh = self._content.place([rows[key] for key in now], [by_key[key] for key in now])
+        values = self._texts([rows[key] for key in now])
+        fresh = self._content.place(values, [by_key[key] for key in now])
         kept = {key: place for place, key in enumerate(self._shown[0]) if key in rows}
         source = kept | {key: len(self._shown[0]) + place for place, key in enumerate(now)}
         self._signs = {key: signs[key] if key in now else self._signs[key] for key in source}
@@ -145,7 +148,7 @@ class Shelf:
         if missing:
             rows = _rows(missing)
             # A key of nothing in the shop is remembered too, as a product without features: it is not asked for again.
-            newcomers = self._content.place([rows.get(key) for key in missing])
+            newcomers = self._content.place(self._texts([rows.get(key) for key in missing]))
             found = {key: newcomers[row : row + 1] for row, key in enumerate(missing)}
             if len(self._placed) + len(missing) > REMEMBERED:
                 self._placed = {}

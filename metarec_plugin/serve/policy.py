@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from django.core.signals import setting_changed
@@ -73,10 +73,10 @@ def read_policy() -> Policy:
     placements = {
         row.name: placement
         for row in Placement.objects.filter(active=True)
-        if (placement := _checked(row, lambda row=row: _placement(row, config.placement(row.name))))
+        if (placement := _checked(row, partial(_placement, row, config.placement(row.name))))
     }
     rows = Rule.objects.filter(active=True).order_by("-priority", "-pk")
-    rules = [rule for row in rows if (rule := _checked(row, lambda row=row: read_rule(row)))]
+    rules = [rule for row in rows if (rule := _checked(row, partial(read_rule, row)))]
     return Policy(placements, tuple(rules), _running(Experiment.objects.filter(state="running")))
 
 

@@ -25,7 +25,7 @@ from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.rules import Rules
 from metarec_plugin.serve.segments import rules_of
-from metarec_plugin.serve.shopper import history_of, past_of, subject_of
+from metarec_plugin.serve.shopper import NO_HISTORY, History, history_of, past_of, subject_of
 from metarec_plugin.serve.slate import EMPTY, Slate
 from metarec_plugin.serve.strategies import STRATEGIES
 from metarec_plugin.serve.trace import Trace
@@ -58,17 +58,18 @@ def recommend(
     policy: Policy = guard(get_policy, Policy())
     subject: str = guard(partial(subject_of, who), "")
     found: Assigned | None = guard(partial(assigned, policy, placement, subject), None)
-    question = found and guard(
-        partial(read_question, who, k, placement, found.options, context, exclude, filters), None
-    )
-    if not found or question is None:
+    question: Question | None = None
+    if found is not None:
+        asked = partial(read_question, who, k, placement, found.options, context, exclude, filters)
+        question = guard(asked, None)
+    if found is None or question is None:
         return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
-    history: tuple[str, ...] = guard(partial(history_of, question), ())
+    history, behind = guard(partial(history_of, question), NO_HISTORY)
     model: OnlineModel | None = guard(partial(_model, found.version), None)
     past: OwnPast = guard(partial(past_of, question, model), OwnPast())
     rules: Rules = guard(partial(rules_of, policy, question, subject, timezone.now()), Rules())
     live = Live(question, rules)
-    filling = _filled(question, history, past, model, rules, live, guard)
+    filling = _filled(question, (history, behind), past, model, rules, live, guard)
     order = arranged(filling, rules, live, subject, slate_id, guard, steps)
     entries, stage = filling.finished(order)
     slate = Slate(
@@ -93,7 +94,7 @@ def _model(version: str) -> OnlineModel:
 
 def _filled(
     question: Question,
-    history: tuple[str, ...],
+    history: History,
     past: OwnPast,
     model: OnlineModel | None,
     rules: Rules,
@@ -102,10 +103,12 @@ def _filled(
 ) -> Filling:
     """Go through the placement's strategies until there are enough candidates."""
     options = question.options
-    support = question.support(tuple(key for key in history if key not in past.disliked))
+    support = question.support(tuple(key for key in history[0] if key not in past.disliked))
     unseen = () if "recent" in options.strategies else {key for key in support if key not in past.bought}
     left_out = {*unseen, *question.context, *question.exclude, *past.disliked}
-    filling = Filling(question, left_out, past, live, pool_size(question.k, options, rules), rules.pinned)
+    filling = Filling(
+        question, left_out, past, live, pool_size(question.k, options, rules), rules.pinned, history[1]
+    )
     for tier, name in enumerate(options.strategies):
         if not filling.full:
             filling.tier = tier

@@ -21,6 +21,7 @@ from metarec_plugin.serve.priors import counting, known_scores
 from metarec_plugin.serve.shopper import subject_of
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, POPULAR, RECENT, TOGETHER, TRENDING
 from metarec_plugin.serve.trends import trending as rising
+from metarec_plugin.serve.weights import rule_of_settings, state_version, weights_of
 
 Strategy = Callable[[Filling, tuple[str, ...], OnlineModel | None], None]
 
@@ -37,7 +38,9 @@ def together(filling: Filling, support: tuple[str, ...], model: OnlineModel | No
     if model is None or not filling.question.context:
         return
     products, scores = Together(model.arrays).scores(model.index(filling.question.context))
-    ranking = [(model.key(product), float(score)) for product, score in zip(products.tolist(), scores.tolist())]
+    ranking = [
+        (model.key(product), float(score)) for product, score in zip(products.tolist(), scores.tolist())
+    ]
     filling.add(candidates.of_ranking(ranking, filling.wanted), TOGETHER)
 
 
@@ -111,7 +114,7 @@ def _left_by_worker(filling: Filling, support: tuple[str, ...], model: OnlineMod
     lift = lift_of(model, question.placement, question.options.lift)
     left = candidates.left_by_worker(
         subject,
-        model.version,
+        state_version(model.version),
         question.placement,
         filling.wanted,
         lift=lift,
@@ -128,7 +131,7 @@ def _adapted_now(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if not is_adapted and not filling.past.bought:
         return
     question = filling.question
-    answer = model.answer(known)
+    answer = model.answer(known, weights=weights_of(known, filling.behind, model, rule_of_settings()))
     # Where nothing else is put beside them, a list needs no probabilities.
     beside = bool(filling.past.bought) or get_shelf(model) is not None
     logits = answer.scores if beside else answer.logits

@@ -43,7 +43,7 @@ def recommend(
     context: Context,
     /,
     placement: str = "default",
-    k: int = 8,
+    k: int | None = 8,
     exclude: Products = (),
     **named: Products,
 ) -> SafeString:

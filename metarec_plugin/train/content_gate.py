@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,15 @@ from scipy.optimize import minimize
 
 from metarec_plugin.evaluate import metrics
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, Scorer
-from metarec_plugin.evaluate.new_products import HeldOut, newcomer_episodes
-from metarec_plugin.evaluate.protocol import exclude
+from metarec_plugin.evaluate.new_products import HeldOut
 from metarec_plugin.features.likeness import Sketches
-from metarec_plugin.features.transfer import TERM_NAMES, TERMS, Newcomers, Profile, inputs_of
+from metarec_plugin.features.transfer import TERM_NAMES, TERMS, Newcomers, inputs_of
 from metarec_plugin.train import gate
+from metarec_plugin.train.content_cases import NewcomerCases, newcomer_cases
 
 ALLOWED_LOSS = 0.005  # share of NDCG@20 among known products that newcomers in the list may cost
 DEVIATIONS = 2.0  # of it between folds, which are few
 BATCH = 128  # episodes of a step, at each k, of all folds
-SHOPPERS = 200  # validation shoppers that the gate is fitted on, at each k and fold
 ALONE = (
     2.0  # a term's weight, in its deviations, where the fit starts from it alone; 1 / 8 of it where from all
 )
@@ -50,33 +49,6 @@ class GateFit:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class _Cases:
-    """Episodes of one k: scores of the known products, terms of the new ones, and what was taken next."""
-
-    k: int
-    scores: np.ndarray  # (B, W), the support at -inf
-    total: np.ndarray  # (B,) log sum exp of the known products' scores
-    terms: np.ndarray  # (B, J, 8)
-    query: np.ndarray  # (B, 20) places: known products below W, new ones from W on, padded with -1
-    support: np.ndarray  # (B, k) places
-    rows: np.ndarray  # (B,) which history each came from
-
-    @property
-    def fresh(self) -> np.ndarray:
-        """(B, 20) the new products of the query, counted from 0, padded with -1."""
-        n_known = self.scores.shape[1]
-        return np.where(self.query >= n_known, self.query - n_known, -1)
-
-    def new_scores(self, weights: np.ndarray) -> np.ndarray:
-        """Return (B, J) scores under the (16,) weights, those of the support at -inf."""
-        one, x = inputs_of(self.k)
-        found = self.terms @ (one * weights[:TERMS] + x * weights[TERMS : 2 * TERMS]).astype(np.float32)
-        rows, columns = np.nonzero(self.support >= self.scores.shape[1])
-        found[rows, self.support[rows, columns] - self.scores.shape[1]] = -np.inf
-        return found
-
-
 def fit_gate(
     scorer: Scorer,
     folds: Sequence[tuple[HeldOut, Newcomers]],
@@ -96,7 +68,11 @@ def fit_gate(
     over the folds and two deviations, since which products are new next time is another draw.
     """
     by_fold = [
-        [found for k in ks if (found := _cases(scorer, held, newcomers, vectors, sketches, k)) is not None]
+        [
+            found
+            for k in ks
+            if (found := newcomer_cases(scorer, held, newcomers, vectors, sketches, k)) is not None
+        ]
         for held, newcomers in folds
     ]
     cases = [case for fold in by_fold for case in fold]
@@ -125,7 +101,7 @@ def fit_gate(
     return GateFit(whole, float(np.exp(scale)), offset, ndcg, alone, float(np.mean(losses)))
 
 
-def _fit_ranking(cases: Sequence[_Cases], seed: int) -> tuple[np.ndarray, float, dict[str, float]]:
+def _fit_ranking(cases: Sequence[NewcomerCases], seed: int) -> tuple[np.ndarray, float, dict[str, float]]:
     """Return (16,) weights, their NDCG@20 among new products, and that of each term alone."""
     spread = np.sqrt(np.mean([case.terms.var(axis=1).mean(axis=0) for case in cases], axis=0))  # (8,)
     spread = np.where(spread > 1e-6, np.maximum(spread, LEAST_SPREAD), 1.0)
@@ -153,7 +129,7 @@ def _fit_ranking(cases: Sequence[_Cases], seed: int) -> tuple[np.ndarray, float,
     return (best.numpy() / spread).ravel().astype(np.float64), max(before, after), alone
 
 
-def _cut(case: _Cases, spread: np.ndarray, candidates: int) -> gate.Cases | None:
+def _cut(case: NewcomerCases, spread: np.ndarray, candidates: int) -> gate.Cases | None:
     """The episodes that ask for a new product, with the best of each term, less the support; None without any."""
     fresh = case.fresh
     kept = np.flatnonzero((fresh >= 0).any(axis=1))
@@ -184,7 +160,7 @@ def _cut(case: _Cases, spread: np.ndarray, candidates: int) -> gate.Cases | None
     )
 
 
-def warm_loss(cases: Sequence[_Cases], weights: np.ndarray, offset: float) -> float:
+def warm_loss(cases: Sequence[NewcomerCases], weights: np.ndarray, offset: float) -> float:
     """Return the share of NDCG@20, on the known products of the queries, that newcomers in the list cost."""
     before: list[float] = []
     after: list[float] = []
@@ -198,39 +174,16 @@ def warm_loss(cases: Sequence[_Cases], weights: np.ndarray, offset: float) -> fl
     return float(1 - np.mean(after) / np.mean(before)) if np.mean(before) > 0 else 0.0
 
 
-def _cases(
-    scorer: Scorer, held: HeldOut, newcomers: Newcomers, vectors: np.ndarray, sketches: Sketches, k: int
-) -> _Cases | None:
-    """The cases of one k, or None without a shopper. A new product in a support is known by its features."""
-    found = newcomer_episodes(held, held.whole.validation, k, SHOPPERS)
-    if not len(found):
-        return None
-    n_known = len(held.warm_products)
-    log_prior = held.whole.log_prior[held.warm_products]
-    order = np.concatenate([held.warm_products, held.new_products])
-    placed = np.concatenate([vectors[held.warm_products], newcomers.directions])
-    scores = np.empty((len(found), n_known), dtype=np.float32)
-    terms = np.empty((len(found), len(newcomers), TERMS), dtype=np.float32)
-    for rows, part in found.warm():
-        known = held.warm_products[part.support]  # (b, k) in the whole catalogue, which the scorer knows
-        raw = np.asarray(scorer(replace(part, support=known)), dtype=np.float32)[:, held.warm_products]
-        raw -= np.log(np.exp(raw.astype(np.float64)).sum(axis=1, keepdims=True)).astype(np.float32)
-        for row, one in zip(rows.tolist(), raw):
-            own = found.support[row]
-            terms[row] = newcomers.terms(one - log_prior, Profile.of(placed[own], sketches[order[own]]))
-        scores[rows] = exclude(raw, part.support)
-    total = np.log(np.exp(scores.astype(np.float64)).sum(axis=1))
-    return _Cases(k, scores, total, terms, found.query, found.support, found.rows)
-
-
-def _first_offset(cases: Sequence[_Cases]) -> float:
+def _first_offset(cases: Sequence[NewcomerCases]) -> float:
     """About the share of new products among those taken, for a ranking around 0."""
     new = sum(int((case.fresh >= 0).sum()) for case in cases) + 0.5
     known = sum(int((case.query >= 0).sum()) for case in cases) + 1 - new
     return float(np.log(new / max(known, 0.5)) - np.log(cases[0].terms.shape[1]))
 
 
-def _loss(at: np.ndarray, cases: Sequence[_Cases], columns: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
+def _loss(
+    at: np.ndarray, cases: Sequence[NewcomerCases], columns: Sequence[np.ndarray]
+) -> tuple[float, np.ndarray]:
     """Mean negative log likelihood per product taken, and its gradient by the logarithm of the scale and the offset."""
     value, gradient, taken = 0.0, np.zeros(2), 0
     scale, offset = np.exp(at[0]), at[1]

@@ -24,6 +24,7 @@ PATIENCE = 20.0  # buyers that make a product count half
 SAMPLE = 2000  # products that the choice is made on: those with the most buyers, which say most of a ranking
 MIN_GAIN = 0.002  # of explained variance, for a scale other than 1 where the ranking cannot tell
 PARTS = 4  # that take their turn as new products
+FULL = 4  # a column with more than one product in so many is no sparse one
 MAX_SQUARE = 5000  # products up to which the products x products system is solved
 MOST = 4000  # products that vectors are learned from in larger catalogues: those with the most buyers
 ROUNDS, TOLERANCE = 100, 1e-3  # of conjugate gradients above that
@@ -158,7 +159,7 @@ def solve_ridge(cells: sp.csr_matrix, targets: np.ndarray, weights: np.ndarray, 
     """
     targets = np.ascontiguousarray(targets, dtype=np.float32)
     if cells.shape[0] <= MAX_SQUARE:
-        system = (cells @ cells.T).toarray()
+        system = _inner_products(cells)
         system[np.diag_indices(len(system))] += ridge / weights
         factor = scipy.linalg.cho_factor(system, lower=True, overwrite_a=True, check_finite=False)
         return np.asarray(cells.T @ scipy.linalg.cho_solve(factor, targets, check_finite=False))
@@ -194,8 +195,15 @@ def _kernels(features: FeatureMatrix) -> dict[str, np.ndarray]:
     for place, name in enumerate(features.groups):
         part = features.cells[:, features.token_groups == place]
         if part.nnz:
-            found[name] = (part @ part.T).toarray()
+            found[name] = _inner_products(part)
     return found
+
+
+def _inner_products(cells: sp.csr_matrix) -> np.ndarray:
+    """Return the (n, n) products of the rows; of the dimensions of an embedding in full, which is far faster."""
+    full = np.bincount(cells.indices, minlength=cells.shape[1]) * FULL > cells.shape[0]
+    dense, rest = cells[:, full].toarray(), cells[:, ~full]
+    return np.asarray((rest @ rest.T).toarray() + dense @ dense.T)
 
 
 def _explained(error: np.ndarray, target: np.ndarray, weights: np.ndarray) -> float:

@@ -81,7 +81,7 @@ def test_scores_that_are_not_finite_give_the_popular_list(publish, visit, keys, 
 
     publish(kind)
     rows = np.full((1, len(keys)), np.nan, dtype=np.float32), np.ones(1, dtype=np.float32)
-    monkeypatch.setattr(get_model()._raw, "answer", lambda support, now: (Said((rows,)), None))
+    monkeypatch.setattr(get_model()._raw, "answer", lambda support, now, weights: (Said((rows,)), None))
     slate = recommend(visit(keys[:2]), placement="home")
     assert (slate.stage, sources(slate), len(slate)) == ("popular", {"popular"}, 10)
     assert "not finite" in slate.problem

@@ -3,12 +3,13 @@
 import numpy as np
 
 from metarec_plugin.features.transfer import TERMS
-from metarec_plugin.train.content_gate import LEAST_SPREAD, _Cases, _fit_ranking
+from metarec_plugin.train.content_cases import NewcomerCases
+from metarec_plugin.train.content_gate import LEAST_SPREAD, _fit_ranking
 
 PRIOR = TERMS - 1
 
 
-def cases(rng: np.random.Generator, b: int = 40, known: int = 30, new: int = 25) -> _Cases:
+def cases(rng: np.random.Generator, b: int = 40, known: int = 30, new: int = 25) -> NewcomerCases:
     """Shoppers who take the new products with the highest mean term; the prior is of a shop without bestsellers."""
     terms = rng.normal(size=(b, new, TERMS)).astype(np.float32)
     terms[:, :, PRIOR] = -4 + 0.001 * rng.normal(size=new)
@@ -16,7 +17,7 @@ def cases(rng: np.random.Generator, b: int = 40, known: int = 30, new: int = 25)
     query[:, :3] = known + np.argsort(-terms[:, :, :PRIOR].mean(axis=2), axis=1)[:, :3]
     scores = np.log(rng.dirichlet(np.ones(known), size=b)).astype(np.float32)
     nobody = np.zeros((b, 1), dtype=np.int32)
-    return _Cases(1, scores, np.zeros(b, dtype=np.float32), terms, query, nobody, np.arange(b))
+    return NewcomerCases(1, scores, np.zeros(b, dtype=np.float32), terms, query, nobody, np.arange(b))
 
 
 def test_a_term_that_hardly_varies_gets_no_large_weight():
