@@ -24,6 +24,7 @@ _HOME = {
     "recommend": "serve",
     "recommend_page": "serve",
     "record_event": "collect",
+    "rerank": "serve",
     "subject_key": "collect",
 }
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from metarec_plugin.serve import Slate as Slate
     from metarec_plugin.serve import recommend as recommend
     from metarec_plugin.serve import recommend_page as recommend_page
+    from metarec_plugin.serve import rerank as rerank
     from metarec_plugin.storefront import Category as Category
     from metarec_plugin.storefront import Embedding as Embedding
     from metarec_plugin.storefront import Interactions as Interactions
@@ -58,5 +60,6 @@ else:
 
 __all__ = [
     "Ask", "Category", "Embedding", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate",
-    "Storefront", "Text", "Users", "get_storefront", "recommend", "recommend_page", "record_event", "subject_key",
+    "Storefront", "Text", "Users", "get_storefront", "recommend", "recommend_page", "record_event", "rerank",
+    "subject_key",
 ]  # fmt: skip

@@ -15,7 +15,21 @@ log = logging.getLogger(__name__)
 
 
 def consent_of(request: HttpRequest) -> str:
-    """What this request's shopper agreed to: "none", "session" or "full". In doubt it is "none"."""
+    """What counts for this request: "none", "session" or "full". In doubt, and while paused, it is "none"."""
+    return "none" if is_paused(request) else given_consent(request)
+
+
+def pause_cookie() -> str:
+    """The name of the cookie by which a shopper pauses personalisation in one browser."""
+    return f"{get_config().cookie_name}_paused"
+
+
+def is_paused(request: HttpRequest) -> bool:
+    return request.COOKIES.get(pause_cookie()) == "1"
+
+
+def given_consent(request: HttpRequest) -> str:
+    """What this request's shopper agreed to, paused or not."""
     consent = get_config().consent
     if isinstance(consent, str) and consent in CONSENT_LEVELS:
         return consent

@@ -12,7 +12,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
-from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.consent import given_consent, is_paused
 from metarec_plugin.conf import get_config
 
 SALT = "metarec.visitor"  # one salt per purpose: a signature made for another value is worth nothing here
@@ -116,17 +116,25 @@ def visitor_of(request: HttpRequest) -> Visitor:
 
 
 def write_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the cookie if it changed, and take it away without consent; an answer that depends on it tells caches."""
+    """Set the cookie if it changed, and take it away without consent; an answer that depends on it tells caches.
+
+    While personalisation is paused the cookie stays as it is, unless its products were forgotten.
+    """
     config = get_config()
     visitor = getattr(request, ATTRIBUTE, None)
-    if config.cookie_name in request.COOKIES and consent_of(request) == "none":
+    paused = is_paused(request)
+    if paused:
+        patch_vary_headers(response, ["Cookie"])
+    if config.cookie_name in request.COOKIES and given_consent(request) == "none":
         patch_vary_headers(response, ["Cookie"])
         response.delete_cookie(config.cookie_name, samesite="Lax")
         return
     if visitor is None or not visitor.accessed:
         return
     patch_vary_headers(response, ["Cookie"])
-    if not visitor.changed or consent_of(request) == "none":
+    if not visitor.changed or given_consent(request) == "none":
+        return
+    if paused and config.cookie_name not in request.COOKIES:
         return
     response.set_cookie(
         config.cookie_name,

@@ -12,8 +12,12 @@ def mark_personal(request: HttpRequest) -> None:
     setattr(request, _ATTRIBUTE, True)
 
 
+def is_personal(request: HttpRequest) -> bool:
+    return bool(getattr(request, _ATTRIBUTE, False))
+
+
 def keep_private(request: HttpRequest, response: HttpResponse) -> None:
     """Tell caches that the answer to a marked request is for this browser only."""
-    if getattr(request, _ATTRIBUTE, False):
+    if is_personal(request):
         patch_cache_control(response, private=True)
         patch_vary_headers(response, ["Cookie"])

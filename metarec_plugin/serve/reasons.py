@@ -31,6 +31,7 @@ def reason_for(
     if source == ADAPTED:
         by_placement = {
             "product": _("Often chosen together with this product"),
+            "together": _("Often chosen together with this product"),
             "basket": _("Goes with your basket"),
         }
         return by_placement.get(placement, _("From what you looked at and bought"))

@@ -1,41 +1,26 @@
-"""`{% load metarec %}`: lists of recommendations, and the script that reports what is looked at."""
+"""`{% load metarec %}`: lists of recommendations, and the scripts that fetch late ones and report what is looked at."""
 
 from __future__ import annotations
 
 import logging
-import re
-import uuid
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.template import Context, Engine
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
-from metarec_plugin.serve.guard import Guard
-from metarec_plugin.serve.question import Products
-from metarec_plugin.serve.recommendation import recommend as answer
-from metarec_plugin.serve.slate import Entry, Slate
-from metarec_plugin.storefront import get_storefront
+from metarec_plugin.serve.late import MAX_TOKEN, Late, sign_late
+from metarec_plugin.serve.question import Products, product_keys
+from metarec_plugin.serve.widget import Filters, Widget, conditions_of, listed_before, widget
 
 log = logging.getLogger(__name__)
 register = template.Library()
 
-_TEMPLATE_NAME = re.compile(r"[a-z0-9_-]+")
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a template shows of an entry, read through the storefront's mapping; empty where nothing is mapped."""
-
-    entry: Entry
-    product: Any
-    title: str
-    url: str
-    image: str
-    price: Any
+MAX_LATE_CONTEXT = 20
+DEFAULT_PLACES = 4  # reserved for a late list that names no number
 
 
 @register.simple_tag(takes_context=True)
@@ -43,30 +28,72 @@ def recommend(
     context: Context,
     /,
     placement: str = "default",
-    k: int | None = 8,
+    k: int | None = None,
     exclude: Products = (),
+    filters: Filters = (),
+    controls: bool | None = None,
     **named: Products,
 ) -> SafeString:
     """Render a list: `{% recommend placement="product" k=4 context=product %}`.
 
-    context and exclude take a product, a key, or any number of either. Rendered by metarec/<placement>.html
-    where there is one, else by metarec/recommendations.html.
+    context and exclude take a product, a key, or any number of either; filters a condition or several. Without k the
+    list is as long as the placement says. Rendered by metarec/<placement>.html where there is one, else by
+    metarec/recommendations.html.
     """
-    # Django keeps the name "context" for the template's own; the tag's argument of that name is in `named`.
-    about = named.pop("context", ())
-    if named:
-        raise template.TemplateSyntaxError(
-            f"{{% recommend %}} takes placement, k, context and exclude; found {', '.join(sorted(named))}."
-        )
-    request = context.get("request")
-    slate = answer(request, k=k, placement=placement, context=about, exclude=exclude)
-    specific = [f"metarec/{placement}.html"] if _TEMPLATE_NAME.fullmatch(placement) else []
-    engine = context.template.engine if context.template is not None else Engine.get_default()
-    chosen = engine.select_template([*specific, "metarec/recommendations.html"])
-    heading_id = f"metarec-{uuid.uuid4().hex[:8]}"  # one page may hold the same placement twice
-    # Like an include: in the page's own context, so that its processors do not run once more for each list.
-    with context.push(slate=slate, cards=cards_of(slate), heading_id=heading_id):
-        return chosen.render(context)
+    found = widget(
+        context.get("request"),
+        placement=placement,
+        k=k,
+        context=_about("recommend", named),
+        exclude=exclude,
+        filters=filters,
+        controls=controls,
+    )
+    return _rendered(context, found)
+
+
+@register.simple_tag(takes_context=True)
+def recommend_late(
+    context: Context,
+    /,
+    placement: str = "default",
+    k: int | None = None,
+    exclude: Products = (),
+    filters: Filters = (),
+    **named: Products,
+) -> SafeString:
+    """Reserve the place of a list that the browser fetches after the page: `{% recommend_late placement="home" k=8 %}`.
+
+    The page stays the same for everybody and may be cached. Without JavaScript it shows the list that everybody gets.
+    """
+    about = product_keys(_about("recommend_late", named))[:MAX_LATE_CONTEXT]
+    conditions = conditions_of(filters)
+    # What everybody gets, for browsers without JavaScript: of nobody in particular, so that nothing personal is cached.
+    anyone = widget(
+        None, placement=placement, k=k, context=about, exclude=exclude, filters=conditions, controls=False
+    )
+    left_out = (*product_keys(exclude), *listed_before(context.get("request")))
+    try:
+        address = reverse("metarec:fragment")
+    except NoReverseMatch:  # check W004 says so; everybody's list is better than none
+        log.warning("no late list on the page reason=metarec_plugin.urls is not included")
+        return _rendered(context, anyone)
+    token = sign_late(Late(placement, k, about, left_out, conditions))
+    if len(token) > MAX_TOKEN:
+        log.warning("no late list on the page reason=its arguments are too long placement=%s", placement)
+        return _rendered(context, anyone)
+    return _rendered(
+        context,
+        Widget(
+            anyone.slate,
+            ("metarec/late.html",),
+            {
+                "address": f"{address}?{urlencode({'list': token})}",
+                "places": range(len(anyone.slate) or k or DEFAULT_PLACES),
+                "fallback": _rendered(context, anyone),
+            },
+        ),
+    )
 
 
 @register.inclusion_tag("metarec/beacon.html")
@@ -79,20 +106,28 @@ def metarec_beacon() -> dict[str, object]:
         return {"endpoint": ""}
 
 
-def cards_of(slate: Slate) -> list[Card]:
-    """The cards of a slate; a product whose title or address cannot be read is logged and left out."""
-    guard = Guard(slate.placement)
-    cards = [guard(partial(_card, entry), None) for entry in slate]
-    return [card for card in cards if card is not None]
+@register.inclusion_tag("metarec/widgets_script.html")
+def metarec_widgets() -> dict[str, object]:
+    """Load the script of late lists and of the shopper's controls, which work by a new page without it."""
+    return {}
 
 
-def _card(entry: Entry) -> Card:
-    storefront, product = get_storefront(), entry.product
-    return Card(
-        entry=entry,
-        product=product,
-        title=storefront.title_of(product),
-        url=storefront.url_of(product),
-        image=storefront.image_of(product),
-        price=storefront.price_of(product),
-    )
+def _about(tag: str, named: Mapping[str, Products]) -> Products:
+    # Django keeps the name "context" for the template's own; the tag's argument of that name is in `named`.
+    unknown: Iterable[str] = sorted(named.keys() - {"context"})
+    if unknown:
+        takes = (
+            "placement, k, context, exclude, filters and controls"
+            if tag == "recommend"
+            else ("placement, k, context, exclude and filters")
+        )
+        raise template.TemplateSyntaxError(f"{{% {tag} %}} takes {takes}; found {', '.join(unknown)}.")
+    return named.get("context", ())
+
+
+def _rendered(context: Context, found: Widget) -> SafeString:
+    engine: Any = context.template.engine if context.template is not None else Engine.get_default()
+    chosen = engine.select_template(list(found.templates))
+    # Like an include: in the page's own context, so that its processors do not run once more for each list.
+    with context.push(**found.values):
+        return chosen.render(context)

@@ -262,7 +262,7 @@ def test_a_database_that_does_not_answer_asks_for_the_events_again(
     def locked(*args: Any) -> None:
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr("metarec_plugin.views.receive", locked)
+    monkeypatch.setattr("metarec_plugin.views.reporting.receive", locked)
     response = post(client, event(product=key))
     assert response.status_code == 503
     assert response["Retry-After"] == "30"

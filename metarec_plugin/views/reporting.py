@@ -1,4 +1,4 @@
-"""The plugin's own pages: where browsers report to, and whether the plugin is well."""
+"""Where browsers report to, and whether the plugin is well."""
 
 from __future__ import annotations
 
