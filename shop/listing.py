@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -49,6 +50,11 @@ class Listing:
     kept: list[tuple[str, str]]  # the other parameters, for the sort form
     query: str  # the parameters without the page, for the links of the pager
     is_filtered: bool
+
+    def ordered(self, keys: Sequence[str]) -> Listing:
+        """The same page with its products in the order of their keys."""
+        place = {key: at for at, key in enumerate(keys)}
+        return replace(self, products=sorted(self.products, key=lambda product: place[str(product.pk)]))
 
 
 def listing(products: ProductQuerySet, parameters: QueryDict) -> Listing:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("department/<slug:slug>/", catalogue.department, name="department"),
     path("department/<slug:department>/<slug:slug>/", catalogue.category, name="category"),
     path("product/<uuid:pk>/", catalogue.product, name="product"),
+    path("new/", catalogue.arrivals, name="arrivals"),
     path("search/", catalogue.search, name="search"),
     path("basket/", basket.show, name="basket"),
     path("basket/add/<uuid:pk>/", basket.add, name="basket-add"),

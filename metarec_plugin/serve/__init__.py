@@ -10,7 +10,7 @@ _HOME = {
     "Slate": "slate",
     "recommend": "recommendation",
     "recommend_page": "page",
-    "rerank": "rerank",
+    "rerank": "reranking",
 }
 __all__ = sorted(_HOME)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -35,7 +36,7 @@ def popular_of_late(k: int) -> Batches:
     recent = Event.objects.filter(kind__in=kinds).exclude(product="").order_by("-at")
     counts = Counter(recent.values_list("product", flat=True)[:RECENT_EVENTS])
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return _batches(k, lambda start, stop: [(key, float(count)) for key, count in ranked[start:stop]])
+    return _batches(k, lambda start, stop: [(key, math.log(count)) for key, count in ranked[start:stop]])
 
 
 def left_by_worker(

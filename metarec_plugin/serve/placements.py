@@ -5,42 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
-from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import ConfigurationError, InvalidRule
+from metarec_plugin.exceptions import InvalidRule
 from metarec_plugin.models import Placement, PlacementRevision
-from metarec_plugin.placements import PlacementConfig, with_options
-from metarec_plugin.serve.conditions import product_condition
+from metarec_plugin.serve.options import read_placement as check_options
 from metarec_plugin.serve.policy import forget_policy
-from metarec_plugin.storefront import get_storefront
 
-
-def check_options(name: str, options: Any) -> PlacementConfig:
-    """Return the placement that the options make. Raises InvalidRule for one that cannot be."""
-    try:
-        placement = with_options(get_config().placement(name), options, f"Placement {name!r}")
-    except ConfigurationError as error:
-        raise InvalidRule(str(error)) from error
-    features = get_storefront().products.features
-    for condition in placement.filters:
-        product_condition(condition)
-    by = placement.diversity_by
-    if placement.diversity and (by not in features or features[by].kind != "category"):
-        known = ", ".join(key for key, feature in features.items() if feature.kind == "category")
-        raise InvalidRule(
-            f"diversity_by is a category that the mapping declares of products: {known or 'none is declared'}; "
-            f"found {by!r}."
-        )
-    for number in placement.objective:
-        if number not in features or features[number].kind != "number":
-            known = ", ".join(key for key, feature in features.items() if feature.kind == "number")
-            raise InvalidRule(
-                f"objective weighs numbers that the mapping declares of products: {known or 'none is declared'}; "
-                f"found {number!r}."
-            )
-    return placement
+__all__ = ["check_options", "save_placement"]
 
 
 def save_placement(
@@ -68,6 +42,8 @@ def save_placement(
             PlacementRevision.objects.create(
                 name=name, revision=row.revision, options=row.options, active=active, by=by
             )
+    except ValidationError as error:
+        raise InvalidRule(f"Placement {name!r} cannot be kept: {' '.join(error.messages)}") from error
     except IntegrityError as error:
         raise InvalidRule(
             f"Placement {name!r} was changed at the same time; look at it again first."

@@ -5,34 +5,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.core.signals import setting_changed
+from django.db import DatabaseError
 
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Experiment, Placement, Rule
-from metarec_plugin.placements import PlacementConfig, with_options
+from metarec_plugin.placements import PlacementConfig
+from metarec_plugin.serve.options import read_placement
 from metarec_plugin.serve.rules import MerchantRule, read_rule
+from metarec_plugin.serve.running import Running, read_running
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Running:
-    """A running experiment."""
-
-    pk: int
-    name: str
-    placement: str
-    salt: str
-    variants: tuple[Mapping[str, Any], ...]
-    is_aa: bool
 
 
 @dataclass(frozen=True)
@@ -44,8 +35,12 @@ class Policy:
     experiments: Mapping[str, Running] = field(default_factory=dict)  # by placement
 
     def placement(self, name: str) -> PlacementConfig:
-        """The merchant's row before the settings, these before what comes along."""
-        return self.placements.get(name) or get_config().placement(name)
+        """The merchant's row before the settings, these before what comes along; an unknown name is the default."""
+        own = self.placements.get(name)
+        if own is not None:
+            return own
+        known = get_config().placements
+        return known[name] if name in known else self.placements.get("default", known["default"])
 
     def knows(self, name: str) -> bool:
         return name in self.placements or name in get_config().placements
@@ -69,31 +64,22 @@ def forget_policy() -> None:
 
 def read_policy() -> Policy:
     """Read the rows as they are now."""
-    config = get_config()
     placements = {
         row.name: placement
         for row in Placement.objects.filter(active=True)
-        if (placement := _checked(row, partial(_placement, row, config.placement(row.name))))
+        if (placement := _checked(row, partial(read_placement, row.name, row.options)))
     }
     rows = Rule.objects.filter(active=True).order_by("-priority", "-pk")
     rules = [rule for row in rows if (rule := _checked(row, partial(read_rule, row)))]
-    return Policy(placements, tuple(rules), _running(Experiment.objects.filter(state="running")))
+    policy = Policy(placements, tuple(rules))
+    tests = Experiment.objects.filter(state=Experiment.State.RUNNING)
+    running = [
+        found for row in tests if (found := _checked(row, partial(read_running, row, policy.placement)))
+    ]
+    return replace(policy, experiments={found.placement: found for found in running})
 
 
-def _placement(row: Placement, before: PlacementConfig) -> PlacementConfig:
-    return with_options(before, row.options, f"Placement {row.name!r}")
-
-
-def _running(rows: Iterable[Experiment]) -> dict[str, Running]:
-    return {
-        row.placement: Running(
-            row.pk, row.name, row.placement, row.salt, tuple(row.variants), row.mode == Experiment.Mode.AA
-        )
-        for row in rows
-    }
-
-
-def _checked(row: Placement | Rule, read: Callable[[], T]) -> T | None:
+def _checked(row: Placement | Rule | Experiment, read: Callable[[], T]) -> T | None:
     try:
         return read()
     except MetaRecError as error:
@@ -118,12 +104,21 @@ class _Kept:
         if time.monotonic() >= self._look_at and self._lock.acquire(blocking=self._policy is None):
             try:
                 if time.monotonic() >= self._look_at:
-                    self._policy = read_policy()
+                    self._policy = self._read()
                     self._look_at = time.monotonic() + get_config().reload_seconds
             finally:
                 self._lock.release()
         policy = self._policy
         return Policy() if policy is None else policy
+
+    def _read(self) -> Policy:
+        try:
+            return read_policy()
+        except DatabaseError:
+            if self._policy is None:
+                raise
+            log.exception("merchant's rows could not be read; the last ones read go on to count")
+            return self._policy
 
     def forget(self) -> None:
         self._look_at = 0.0

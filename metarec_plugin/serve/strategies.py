@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -20,6 +21,7 @@ from metarec_plugin.serve.past import own_ranking, with_past
 from metarec_plugin.serve.priors import counting, known_scores
 from metarec_plugin.serve.shopper import subject_of
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, POPULAR, RECENT, TOGETHER, TRENDING
+from metarec_plugin.serve.states import reads_states
 from metarec_plugin.serve.trends import trending as rising
 from metarec_plugin.serve.weights import rule_of_settings, state_version, weights_of
 
@@ -39,7 +41,7 @@ def together(filling: Filling, support: tuple[str, ...], model: OnlineModel | No
         return
     products, scores = Together(model.arrays).scores(model.index(filling.question.context))
     ranking = [
-        (model.key(product), float(score)) for product, score in zip(products.tolist(), scores.tolist())
+        (model.key(product), math.log(score)) for product, score in zip(products.tolist(), scores.tolist())
     ]
     filling.add(candidates.of_ranking(ranking, filling.wanted), TOGETHER)
 
@@ -99,6 +101,8 @@ def adapts_from(support: tuple[str, ...], model: OnlineModel) -> tuple[np.ndarra
 def _left_by_worker(filling: Filling, support: tuple[str, ...], model: OnlineModel | None) -> None:
     question = filling.question
     if model is None or not support or question.context or not question.options.history:
+        return
+    if not reads_states(model):
         return
     # Nor does a worker know what was bought before, or push anything down.
     if filling.past.bought or (filling.past.disliked and get_config().dislike_push):

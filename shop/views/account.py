@@ -48,7 +48,8 @@ def orders(request: HttpRequest) -> HttpResponse:
 def order(request: HttpRequest, pk: int) -> HttpResponse:
     found = own_order(request, pk)
     lines = list(found.lines.select_related("product__category__department").order_by("pk"))
-    return render(request, "shop/order.html", {"order": found, "lines": lines})
+    keys = [str(line.product_id) for line in lines]
+    return render(request, "shop/order.html", {"order": found, "lines": lines, "product_keys": keys})
 
 
 def own_order(request: HttpRequest, pk: int) -> Order:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from metarec_plugin import record_event
-from shop.baskets import find_basket, open_basket
+from shop.baskets import find_basket, open_basket, units_in_basket
 from shop.models import BasketLine, Product
 from shop.views.pages import safe_next
 
@@ -34,11 +34,17 @@ def show(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest, pk: UUID) -> HttpResponse:
     product = get_object_or_404(Product.objects.listed(), pk=pk)
     if not product.in_stock:
-        messages.error(request, _("%(name)s is out of stock.") % {"name": product.name})
+        said = _("%(name)s is out of stock.") % {"name": product.name}
+        if wants_json(request):
+            return JsonResponse({"message": said})
+        messages.error(request, said)
         return redirect(product)
     open_basket(request).add(product, max(1, units(request) or 1))
     record_event(request, "basket", product.pk)
-    messages.success(request, _("%(name)s is in your basket.") % {"name": product.name})
+    said = _("%(name)s is in your basket.") % {"name": product.name}
+    if wants_json(request):
+        return JsonResponse({"message": said, "count": units_in_basket(request)})
+    messages.success(request, said)
     return redirect(safe_next(request) or "basket")
 
 
@@ -61,6 +67,11 @@ def update(request: HttpRequest, pk: UUID) -> HttpResponse:
                 _("Only %(stock)d left of %(name)s.") % {"stock": line.quantity, "name": line.product.name},
             )
     return redirect("basket")
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a script asks, which stays on its page and says itself what came of it."""
+    return "application/json" in request.headers.get("Accept", "")
 
 
 def can_buy(line: BasketLine, quantity: int | None = None) -> bool:

@@ -8,7 +8,8 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from shop.listing import listing
+from metarec_plugin import rerank
+from shop.listing import SORTS, listing
 from shop.models import Category, Department, Product
 
 MAX_QUERY = 80
@@ -42,6 +43,10 @@ def category(request: HttpRequest, department: str, slug: str) -> HttpResponse:
     context = {
         "category": found,
         "listing": listing(Product.objects.listed().filter(category=found), request.GET),
+        "same_category": [
+            {"feature": "category", "op": "eq", "value": found.name},
+            {"feature": "department", "op": "eq", "value": found.department.name},
+        ],
     }
     return render(request, "shop/category.html", context)
 
@@ -52,8 +57,12 @@ def product(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "shop/product.html", {"product": found})
 
 
+def arrivals(request: HttpRequest) -> HttpResponse:
+    return render(request, "shop/arrivals.html")
+
+
 def search(request: HttpRequest) -> HttpResponse:
-    """Each word must stand in the name or the category, or begin the brand."""
+    """Each word must stand in the name or the category, or begin the brand; the shopper's taste orders a page."""
     query = " ".join(request.GET.get("q", "").replace("\x00", " ").split())[:MAX_QUERY]
     products = Product.objects.listed()
     for word in query.split()[:MAX_WORDS]:
@@ -61,4 +70,6 @@ def search(request: HttpRequest) -> HttpResponse:
             Q(name__icontains=word) | Q(brand__istartswith=word) | Q(category__name__icontains=word)
         )
     found = listing(products if query else Product.objects.none(), request.GET)
+    if request.GET.get("sort") not in SORTS:  # an order that somebody asked for is kept to
+        found = found.ordered([each.key for each in rerank(request, [str(p.pk) for p in found.products])])
     return render(request, "shop/search.html", {"query": query, "listing": found})

@@ -12,7 +12,8 @@ from shop import consent
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "shop/home.html")
+    # Only who has an account can have bought here and be known again.
+    return render(request, "shop/home.html", {"shows_again": request.user.is_authenticated})
 
 
 def privacy(request: HttpRequest) -> HttpResponse:
