@@ -12,14 +12,14 @@ from metarec_plugin.models import Event, Impression
 
 
 def seen_counts(subject: str, keys: Collection[str], days: int) -> dict[str, int]:
-    """Return how many slates of the last days showed each of the keys, of those that the subject did nothing with.
+    """Return how many slates of the last days showed each of the keys since the subject last did something with it.
 
-    One query. A product that was clicked, or met in any other way, since then counts as never shown.
+    One query. A click, or whatever else is recorded of subject and product, starts the count anew.
     """
     if not subject or not keys:
         return {}
     since = timezone.now() - timedelta(days=days)
-    met = Event.objects.filter(subject=subject, product=OuterRef("product"), at__gte=since)
+    met = Event.objects.filter(subject=subject, product=OuterRef("product"), at__gte=OuterRef("at"))
     rows = (
         Impression.objects.filter(subject=subject, at__gte=since, product__in=list(keys))
         .filter(~Exists(met))

@@ -35,30 +35,31 @@ def arranged(
     options, n = filling.question.options, filling.question.k
     entries: list[Entry] = filling.entries
     trace.note("candidates", entries)
-    if rules:
+    if weighing := rules.of(Rule.Action.BOOST, Rule.Action.BURY):
         entries = guard(partial(rules.weighed, entries), entries)
-        trace.note(
-            "boosts", entries, rules=[rule.name for rule in rules.of(Rule.Action.BOOST, Rule.Action.BURY)]
-        )
+        trace.note("boosts", entries, rules=[rule.name for rule in weighing])
     if options.objective:
         entries = guard(partial(by_objective, entries, options, live), entries)
         trace.note("objective", entries, weights=dict(options.objective))
     if options.fatigue:
         entries = guard(partial(tired_last, entries, options, subject), entries)
         trace.note("fatigue", entries)
+    # What is pinned has its place: the steps from here on share out the others.
+    pinned = filling.pinned
+    entries, room = [entry for entry in entries if entry.key not in pinned], n - min(n, len(pinned))
     if options.diversity:
         groups = {entry.key: live.value(entry.product, options.diversity_by) for entry in entries}
-        entries = guard(partial(diversified, entries, groups, options.diversity, n), entries)
+        entries = guard(partial(diversified, entries, groups, options.diversity, room), entries)
         trace.note("diversity", entries)
-    if rules.of(Rule.Action.SHARE):
-        entries = guard(partial(rules.shared, entries, n), entries)
-        trace.note("shares", entries, rules=[rule.name for rule in rules.of(Rule.Action.SHARE)])
+    if sharing := rules.of(Rule.Action.SHARE):
+        entries = guard(partial(rules.shared, entries, room, rules.first_pinned(pinned, n)), entries)
+        trace.note("shares", entries, rules=[rule.name for rule in sharing])
     if options.exploration:
-        entries = guard(partial(explored, entries, options.exploration, n, seed), entries)
-        trace.note("exploration", entries, drawn=[entry.key for entry in entries[:n] if entry.explored])
-    if filling.pinned:
-        entries = guard(partial(rules.pin, entries, filling.pinned, n), entries)
-        trace.note("pins", entries, pinned=list(filling.pinned))
+        entries = guard(partial(explored, entries, options.exploration, room, seed), entries)
+        trace.note("exploration", entries, drawn=[entry.key for entry in entries[:room] if entry.explored])
+    if pinned:
+        entries = guard(partial(rules.pin, entries, pinned, n), entries)
+        trace.note("pins", entries, pinned=list(pinned))
     return entries[:n]
 
 

@@ -20,11 +20,17 @@ def variant_of(salt: str, variants: Sequence[Mapping[str, Any]], subject: str) -
 
     Parts lie one after the other, each as wide as the variant's share.
     """
+    place = place_of(salt, [float(variant["share"]) for variant in variants], subject)
+    return None if place is None else variants[place]
+
+
+def place_of(salt: str, shares: Sequence[float], subject: str) -> int | None:
+    """As `variant_of`, of shares alone: which of them it is."""
     if not subject:
         return None
     at, end = bucket(salt, subject), 0.0
-    for variant in variants:
-        end += float(variant["share"])
+    for place, share in enumerate(shares):
+        end += share
         if at < end - 1e-9:
-            return variant
+            return place
     return None

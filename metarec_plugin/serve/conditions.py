@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.core.exceptions import EmptyResultSet, FieldError, ValidationError
+from django.db.models import Model, Q
 
 from metarec_plugin.exceptions import InvalidRule
 from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.declarations import Feature
 
-MAX_VALUES, MAX_TEXT = 100, 200
+MAX_VALUES, MAX_TEXT, MAX_NUMBER = 100, 200, 1e15
 OPS: Mapping[str, str] = {  # op -> lookup
     "eq": "exact", "ne": "exact", "in": "in", "not_in": "in", "lt": "lt", "lte": "lte", "gt": "gt", "gte": "gte",
 }  # fmt: skip
@@ -64,12 +65,26 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 def product_condition(given: Any) -> Condition:
     """Read a condition on a declared product feature. Raises InvalidRule for whatever is not one."""
-    return _condition(given, get_storefront().products.features, "product")
+    found = _condition(given, get_storefront().products.features, "product")
+    _require_query(found, get_storefront().product_model)
+    return found
 
 
 def user_condition(given: Any) -> Condition:
     """Read a condition on a declared user feature. Raises InvalidRule for whatever is not one."""
     return _condition(given, get_storefront().users.features, "user")
+
+
+def _require_query(condition: Condition, model: type[Model]) -> None:
+    """Raise InvalidRule for a value that the column cannot hold: a query with it would fail on every page."""
+    try:
+        model._default_manager.filter(condition.q()).query.sql_with_params()
+    except EmptyResultSet:
+        return  # nothing can ever meet it, which is an answer
+    except (ArithmeticError, TypeError, ValueError, ValidationError, FieldError) as error:
+        raise InvalidRule(
+            f"The column of {condition.feature!r} cannot be compared with {condition.value!r}: {error}"
+        ) from error
 
 
 def _condition(given: Any, features: Mapping[str, Feature], of: str) -> Condition:
@@ -97,15 +112,20 @@ def _condition(given: Any, features: Mapping[str, Feature], of: str) -> Conditio
 
 def _value(value: Any, kind: str) -> Any:
     if kind == "number":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InvalidRule(f"A number's condition compares it with a finite number; found {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
+            raise InvalidRule(
+                f"A number's condition compares it with a number of at most {MAX_NUMBER:g}; found {value!r}."
+            )
         return value
-    if isinstance(value, bool | int):  # categories may be kept as numbers or flags
-        return value
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= MAX_NUMBER):
+        return value  # categories may be kept as numbers or flags
     if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
         raise InvalidRule(f"A category is a text of at most {MAX_TEXT} letters; found {value!r}.")
     return value
 
 
 def _same(value: Any) -> str:
-    return str(value)
+    """Equal values as equal texts, whatever types the database and JSON keep them in: 3, 3.0, Decimal("3.00"), "3"."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return str(value)
+    return str(int(value)) if value == int(value) else repr(float(value))

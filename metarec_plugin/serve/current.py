@@ -7,6 +7,9 @@ import logging
 import threading
 import time
 
+import numpy as np
+from django.core.exceptions import ValidationError
+
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import BundleError, MetaRecError, NoModel
@@ -33,7 +36,7 @@ def get_model() -> OnlineModel:
 def get_version(version: str) -> OnlineModel:
     """Return the model of one version, such as an experiment's variant; loaded at the first question.
 
-    A version that is the current one is not loaded twice; of others the last two are kept. Raises BundleError where
+    A version that is the current one is not loaded twice; of others the last few are kept. Raises BundleError where
     it cannot be served.
     """
     current = _served.current
@@ -98,7 +101,7 @@ class Served:
         try:
             bundle = read_bundle(get_config().artifacts, version, sha256)
             require_same_features(bundle)
-            model = OnlineModel(bundle)
+            model = warmed(OnlineModel(bundle))
         except BundleError as error:
             self._why_not = error
             self._refused[version] = time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds
@@ -114,7 +117,7 @@ class Served:
 class Variants:
     """One process's models beside the current one."""
 
-    KEPT = 2
+    KEPT = 6  # arrays are mapped from disk: what is not asked costs address space, loading again costs a page
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -134,17 +137,37 @@ class Variants:
         until, why = self._refused.get(version, (0.0, BundleError("")))
         if time.monotonic() < until:
             raise type(why)(str(why))
-        sha256 = ModelVersion.objects.filter(pk=version).values_list("sha256", flat=True).first()
         try:
-            bundle = read_bundle(get_config().artifacts, version, sha256 or "")
+            bundle = read_bundle(get_config().artifacts, version, _sha256_of(version))
             require_same_features(bundle)
-            model = OnlineModel(bundle)
+            model = warmed(OnlineModel(bundle))
         except BundleError as error:
             self._refused[version] = time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds, error
             raise
         cap_threads()
         kept = list(self._models.items())[1 - self.KEPT :]
         self._models = {**dict(kept), version: model}
+
+
+def warmed(model: OnlineModel) -> OnlineModel:
+    """Ask a model for the popular list and an adapted one, so that no shopper waits for what is made only once.
+
+    Raises BundleError where it cannot answer: then it is not served, and the one before it is kept.
+    """
+    model.rank(model.popular, 1)
+    model.rank(model.answer(np.arange(min(len(model), 2))).logits, 1)
+    return model
+
+
+def _sha256_of(version: str) -> str:
+    """Raises BundleError for a version that is not registered, whatever lies in its folder."""
+    try:
+        found = ModelVersion.objects.filter(pk=version).values_list("sha256", flat=True).first()
+    except ValidationError:  # no id at all
+        found = None
+    if not found:
+        raise BundleError(f"There is no version {version!r}. manage.py metarec_promote --list shows them.")
+    return found
 
 
 def require_same_features(bundle: Bundle) -> None:

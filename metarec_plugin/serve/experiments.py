@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metarec_plugin.models import Exposure
-from metarec_plugin.placements import PlacementConfig, with_options
-from metarec_plugin.serve.assignment import variant_of
+from metarec_plugin.placements import PlacementConfig
+from metarec_plugin.serve.assignment import place_of
 from metarec_plugin.serve.policy import Policy
 
 
@@ -21,20 +21,15 @@ class Assigned:
 
 
 def assigned(policy: Policy, placement: str, subject: str) -> Assigned:
-    """Return the subject's variant of the placement's experiment, else the placement as it is.
-
-    In an A/A test the variants have names and nothing else.
-    """
-    options = policy.placement(placement)
+    """Return the subject's variant of the placement's experiment, else the placement as it is."""
     running = policy.experiments.get(placement)
-    variant = None if running is None else variant_of(running.salt, running.variants, subject)
-    if running is None or variant is None:
-        return Assigned(options)
-    name = str(variant["name"])
-    if running.is_aa:
-        return Assigned(options, running.pk, name)
-    own = with_options(options, variant.get("options") or {}, f"Variant {name!r} of {running.name!r}")
-    return Assigned(own, running.pk, name, str(variant.get("version") or ""))
+    if running is None:
+        return Assigned(policy.placement(placement))
+    place = place_of(running.salt, [variant.share for variant in running.variants], subject)
+    if place is None:
+        return Assigned(policy.placement(placement))
+    variant = running.variants[place]
+    return Assigned(variant.options, running.pk, variant.name, variant.version)
 
 
 def log_exposure(found: Assigned, subject: str) -> None:

@@ -43,9 +43,11 @@ class Filling:
         self.behind = behind or {}  # the events behind the shopper's own products
         self.tier = 0  # of the strategy that adds now
         self.left_out = frozenset(left_out)
+        # A merchant's pin may be something that the shopper saw; not what they dislike or what the page has already.
+        self._never_pinned = {*question.context, *question.exclude, *past.disliked}
         self._seen = set(self.left_out)
         self.entries: list[Entry] = []
-        self.sources: set[str] = set()  # what the steps that gave an entry ranked by
+        self._ranked_by: dict[str, str] = {}  # of each entry, what the step that gave it ranked by
         self._not_shown: set[str] = set()  # candidates that the shop does not show now
         self._teller: Teller | None = None
 
@@ -81,15 +83,17 @@ class Filling:
         """Return the entries, ranked, and what they were ranked by: popular where the support changed nothing."""
         entries = [replace(entry, rank=rank) for rank, entry in enumerate(entries)]
         keys = [entry.key for entry in entries]
-        sources = {entry.source for entry in entries}
+        # Of the entries that are shown: more were looked for where the order was still to be changed.
+        sources = {self._ranked_by[entry.key] for entry in entries if entry.source != RULE}
+        pinned = any(entry.source == RULE for entry in entries)
         same = self._teller is not None and self._teller.is_popular(keys, self._not_shown)
-        if not same or not self.sources <= {ADAPTED, CONTENT} or RULE in sources:
-            return tuple(entries), stage_of(self.sources if entries else ())
+        if not same or pinned or not sources <= {ADAPTED, CONTENT}:
+            return tuple(entries), stage_of(sources or ({RULE} if pinned else ()))
         told = []
         for entry in entries:
             reason = self._reason(entry.key, POPULAR, Told(expert=entry.expert), "")
             told.append(replace(entry, source=POPULAR, reason=reason, because=""))
-        return tuple(told), POPULAR if keys else stage_of(self.sources)
+        return tuple(told), POPULAR if keys else stage_of(())
 
     def add_newest(self) -> None:
         """Append the newest products. One query, for enough rows to survive all that is left out."""
@@ -105,7 +109,7 @@ class Filling:
             self._pin(self._live.products(self._to_pin))
 
     def _pin(self, live: Mapping[str, Any]) -> None:
-        for key in self._to_pin & live.keys() - self.left_out:
+        for key in self._to_pin & live.keys() - self._never_pinned:
             reason = reason_for(RULE, self.question.placement)
             self.pinned[key] = Entry(key, live[key], 0, 0.0, RULE, reason)
         self._to_pin = set()
@@ -131,7 +135,7 @@ class Filling:
                 return
             if key not in self._seen:
                 self._seen.add(key)
-                self.sources.add(source)
+                self._ranked_by[key] = source
                 own = CONTENT if key in newcomers else source
                 each = told.get(key, NOTHING)
                 reason = self._reason(key, own, each, titles.get(each.because, ""))

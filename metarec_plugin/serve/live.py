@@ -12,7 +12,7 @@ from metarec_plugin.serve.question import Question
 from metarec_plugin.serve.rules import Rules, keys_of
 from metarec_plugin.storefront import get_storefront
 
-_VALUE = "metarec_value_{}"
+_VALUE = "metarec_value_{}"  # by number: a feature may have any name
 
 
 class Live:
@@ -21,6 +21,7 @@ class Live:
     def __init__(self, question: Question, rules: Rules) -> None:
         self._request, self._rules, self._filters = question.request, rules, question.filters
         self._paths = _paths(question.options)
+        self._places = {name: _VALUE.format(number) for number, name in enumerate(self._paths)}
 
     def products(self, keys: Collection[str]) -> dict[str, Any]:
         """Fetch those of the keys that may be shown, by key. One query."""
@@ -32,17 +33,23 @@ class Live:
 
     def value(self, product: Any, feature: str) -> Any:
         """A fetched product's value of a feature that the placement's order looks at."""
-        return getattr(product, _VALUE.format(feature), None)
+        return getattr(product, self._places.get(feature, ""), None)
 
     def _narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         for condition in self._filters:
             queryset = queryset.filter(pk__in=keys_of(queryset.model, condition.q()))
-        values = {_VALUE.format(name): F(path) for name, path in self._paths.items()}
+        values = {self._places[name]: F(path) for name, path in self._paths.items()}
         return self._rules.narrow(queryset).annotate(**values)
 
 
 def _paths(options: PlacementConfig) -> dict[str, str]:
     """The lookup paths of the features that the order looks at; one that is not declared any more has none."""
-    names = [*options.objective, *([options.diversity_by] if options.diversity else [])]
+    names = dict.fromkeys(options.objective, "number")
+    if options.diversity:
+        names[options.diversity_by] = "category"
     features = get_storefront().products.features
-    return {name: features[name].path for name in dict.fromkeys(names) if name in features}
+    return {
+        name: features[name].path
+        for name, kind in names.items()
+        if name in features and features[name].kind == kind
+    }

@@ -65,9 +65,9 @@ def recommend(
     if found is None or question is None:
         return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
     history, behind = guard(partial(history_of, question), NO_HISTORY)
-    model: OnlineModel | None = guard(partial(_model, found.version), None)
+    model = _model(found.version, guard)
     past: OwnPast = guard(partial(past_of, question, model), OwnPast())
-    rules: Rules = guard(partial(rules_of, policy, question, subject, timezone.now()), Rules())
+    rules: Rules = guard(partial(rules_of, policy, question, subject, timezone.now(), guard), Rules())
     live = Live(question, rules)
     filling = _filled(question, (history, behind), past, model, rules, live, guard)
     order = arranged(filling, rules, live, subject, slate_id, guard, steps)
@@ -82,14 +82,18 @@ def recommend(
         variant=found.variant,
         trace=tuple(steps.steps),
     )
+    # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
+    if question.request is not None and (subject or history or past.disliked):
+        mark_personal(question.request)
     if not dry_run:
-        personal = bool(history or past.disliked)
-        guard(partial(_report, question, found, subject, personal, slate, slate_id), None)
+        guard(partial(_report, question, found, subject, slate, slate_id), None)
     return slate
 
 
-def _model(version: str) -> OnlineModel:
-    return get_version(version) if version else get_model()
+def _model(version: str, guard: Guard) -> OnlineModel | None:
+    """The variant's version; the one that is served where that cannot be loaded, and the slate's problem says so."""
+    own: OnlineModel | None = guard(partial(get_version, version), None) if version else None
+    return guard(get_model, None) if own is None else own
 
 
 def _filled(
@@ -117,14 +121,9 @@ def _filled(
     return filling
 
 
-def _report(
-    question: Question, found: Assigned, subject: str, personal: bool, slate: Slate, slate_id: str
-) -> None:
+def _report(question: Question, found: Assigned, subject: str, slate: Slate, slate_id: str) -> None:
     """Store what is shown, where consent allows, and tell whoever listens."""
     if question.request is not None:
-        # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
-        if subject or personal:
-            mark_personal(question.request)
         shown = [Shown(entry.key, entry.rank, entry.source, entry.propensity) for entry in slate]
         log_impressions(
             question.request,

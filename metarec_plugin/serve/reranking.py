@@ -14,8 +14,9 @@ from metarec_plugin.placements import PlacementConfig
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.policy import Policy, get_policy
+from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, read_question
-from metarec_plugin.serve.shopper import history_of
+from metarec_plugin.serve.shopper import history_of, subject_of
 from metarec_plugin.serve.strategies import adapts_from
 
 PLACEMENT = "search"
@@ -56,7 +57,10 @@ def _gained(
 ) -> np.ndarray:
     """Return (n,): log p(product | support) - log p(product) of each key, 0 where either is not known."""
     question = read_question(who, len(keys), PLACEMENT, options, context, ())
-    support = question.support(history_of(question)[0])
+    history = history_of(question)[0]
+    if question.request is not None and (history or subject_of(who or "")):
+        mark_personal(question.request)  # no cache may show this order to another
+    support = question.support(history)
     gained = np.zeros(len(keys))
     if not support:
         return gained

@@ -8,7 +8,7 @@ that could have been full, and never surfaces a product that the shop would not 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -70,6 +70,7 @@ def read_rule(row: Rule) -> MerchantRule:
         raise InvalidRule("A pin names the product that is to stand at the position.")
     if action in (Rule.Action.FILTER, Rule.Action.SHARE) and not row.condition:
         raise InvalidRule(f"A rule of the kind {action} has a condition.")
+    product = _product(row.product) if row.product else ""
     position = _position(row) if action == Rule.Action.PIN else 0
     weight = _weight(row) if action in (Rule.Action.BOOST, Rule.Action.BURY) else 1.0
     share = _share(row) if action == Rule.Action.SHARE else 0.0
@@ -77,11 +78,19 @@ def read_rule(row: Rule) -> MerchantRule:
         raise InvalidRule(f"A rule ends after it starts; found {row.starts_at} to {row.ends_at}.")
     who, segment = _segment(row.segment)
     return MerchantRule(
-        pk=row.pk or 0, name=row.name, action=action, placement=row.placement, product=row.product,
+        pk=row.pk or 0, name=row.name, action=action, placement=row.placement, product=product,
         condition=product_condition(row.condition) if row.condition else None,
         who=who, segment=segment, position=position, weight=weight, share=share,
         starts_at=row.starts_at, ends_at=row.ends_at, priority=row.priority,
     )  # fmt: skip
+
+
+def _product(key: Any) -> str:
+    """The key as the live shop has it, so that a pin is found however it was written."""
+    pks = parse_keys(get_storefront().product_model, [key]) if isinstance(key, str) else {}
+    if not pks:
+        raise InvalidRule(f"A rule's product is the key of one; found {key!r}.")
+    return str(pks[key])
 
 
 def _position(row: Rule) -> int:
@@ -133,6 +142,10 @@ class Rules:
     def pinned(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(rule.product for rule in self.of(Rule.Action.PIN)))
 
+    def first_pinned(self, pinned: Mapping[str, Entry], n: int) -> list[Entry]:
+        """Those that find a place in a list of n."""
+        return [pinned[key] for key in self.pinned if key in pinned][:n]
+
     def narrow(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Leave out what is hidden and what a filter does not let through; mark what other rules are about."""
         model = get_storefront().product_model
@@ -162,26 +175,26 @@ class Rules:
             scored.append(replace(entry, score=entry.score + added) if added else entry)
         return sorted(scored, key=lambda entry: (entry.tier, -entry.score))
 
-    def shared(self, entries: Sequence[Entry], n: int) -> list[Entry]:
-        """Let what a share is about have its part of the first n places, the best of it first.
+    def shared(self, entries: Sequence[Entry], n: int, pinned: Collection[Entry] = ()) -> list[Entry]:
+        """Let what a share is about have its part of the list, at least, the best of it first.
 
-        A part that the candidates cannot fill stays smaller; of two shares the one of the higher priority keeps what
-        it got.
+        n: places left beside what is pinned, which counts to the part and to the list. A part that the candidates
+        cannot fill stays smaller; of two shares the one of the higher priority keeps its part.
         """
         entries = list(entries)
         kept: set[str] = set()
         for rule in self.of(Rule.Action.SHARE):
-            wanted = min(n, math.ceil(rule.share * n - 1e-9))
+            part = math.ceil(rule.share * (n + len(pinned)) - 1e-9)
+            wanted = min(n, part - sum(_is_about(rule, entry) for entry in pinned))
             top, rest = entries[:n], entries[n:]
             missing = wanted - sum(_is_about(rule, entry) for entry in top)
-            coming = [entry for entry in rest if _is_about(rule, entry)][: max(0, missing)]
             going = [entry for entry in reversed(top) if not _is_about(rule, entry) and entry.key not in kept]
-            going = going[: len(coming)]
-            leaving, arriving = {e.key for e in going}, {e.key for e in coming[: len(going)]}
-            kept |= {entry.key for entry in [*top, *coming] if _is_about(rule, entry)}
-            place = {entry.key: at for at, entry in enumerate(entries)}
-            stays = [e for e in entries if (place[e.key] < n and e.key not in leaving) or e.key in arriving]
-            entries = [*stays, *(e for e in entries if e not in stays)]
+            coming = [entry for entry in rest if _is_about(rule, entry)][: max(0, min(missing, len(going)))]
+            leaving = {entry.key for entry in going[: len(coming)]}
+            top = [entry for entry in top if entry.key not in leaving] + coming
+            kept |= {entry.key for entry in [e for e in top if _is_about(rule, e)][: max(0, wanted)]}
+            in_top = {entry.key for entry in top}
+            entries = [*top, *(entry for entry in entries if entry.key not in in_top)]
         return entries
 
     def pin(self, entries: Sequence[Entry], pinned: Mapping[str, Entry], n: int) -> list[Entry]:
