@@ -7,7 +7,8 @@ from shop.settings import *  # noqa: F403
 from shop.settings import METAREC as SHOP_METAREC
 
 DEBUG = False
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.storefronts.bookshop"]  # noqa: F405
+INSTALLED_APPS = [*INSTALLED_APPS, "debug_toolbar", "tests.storefronts.bookshop"]  # noqa: F405
+DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}  # its panel of ours is under test
 SECRET_KEY = "tests"
 ALLOWED_HOSTS = ["*"]
 DATABASES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -28,7 +29,7 @@ from metarec_plugin.serve.segments import rules_of
 from metarec_plugin.serve.shopper import NO_HISTORY, History, history_of, past_of, subject_of
 from metarec_plugin.serve.slate import EMPTY, Slate
 from metarec_plugin.serve.strategies import STRATEGIES
-from metarec_plugin.serve.trace import Trace
+from metarec_plugin.serve.trace import Call, Trace, watched
 from metarec_plugin.signals import slate_served
 
 
@@ -52,8 +53,9 @@ def recommend(
     popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop or one
     that METAREC sets up wrongly.
     """
-    guard, steps = Guard(placement), Trace(trace)
     who = request_or_subject if request_or_subject is not None else ""
+    calls, began = watched(who), time.perf_counter()
+    guard, steps = Guard(placement), Trace(trace or calls is not None)
     slate_id = uuid.uuid4().hex
     policy: Policy = guard(get_policy, Policy())
     subject: str = guard(partial(subject_of, who), "")
@@ -63,7 +65,10 @@ def recommend(
         asked = partial(read_question, who, k, placement, found.options, context, exclude, filters)
         question = guard(asked, None)
     if found is None or question is None:
-        return Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
+        slate = Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
+        if calls is not None:
+            calls.append(Call(slate, 1e3 * (time.perf_counter() - began), {}))
+        return slate
     history, behind = guard(partial(history_of, question), NO_HISTORY)
     model = _model(found.version, guard)
     past: OwnPast = guard(partial(past_of, question, model), OwnPast())
@@ -87,6 +92,9 @@ def recommend(
         mark_personal(question.request)
     if not dry_run:
         guard(partial(_report, question, found, subject, slate, slate_id), None)
+    if calls is not None:
+        said = {"k": question.k, "context": question.context, "exclude": question.exclude}
+        calls.append(Call(slate, 1e3 * (time.perf_counter() - began), said))
     return slate
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metarec_plugin.serve.slate import Entry
+from django.http import HttpRequest
+
+from metarec_plugin.serve.slate import Entry, Slate
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,29 @@ class Step:
 
     def as_json(self) -> dict[str, Any]:
         return {"step": self.name, "keys": list(self.keys), "ms": round(self.ms, 3), **self.says}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `recommend()` as a developer's panel shows it. ms: how long it took."""
+
+    slate: Slate
+    ms: float
+    asked: dict[str, Any]
+
+
+_WATCHED = "_metarec_calls"
+
+
+def watch(request: HttpRequest) -> list[Call]:
+    """From now on every call for this request is traced and noted in the list that is returned."""
+    calls: list[Call] = []
+    setattr(request, _WATCHED, calls)
+    return calls
+
+
+def watched(who: HttpRequest | str) -> list[Call] | None:
+    return None if isinstance(who, str) else getattr(who, _WATCHED, None)
 
 
 @dataclass

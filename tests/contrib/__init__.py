@@ -1,0 +1,1 @@
+"""What stands between the plugin and other packages."""
