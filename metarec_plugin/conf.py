@@ -69,6 +69,8 @@ class Config:
     context_prior: str = "auto"
     country: str = ""  # whose public holidays count; none without one
     time_zone: str = "UTC"  # of hours and days; Django's TIME_ZONE where it is not set
+    site_url: str = ""  # what addresses in e-mails begin with
+    email_consent: str | Callable[[Any], bool] = ""  # of a user; empty: nobody is written to
     # collecting
     cookie_name: str = "metarec"
     cookie_age: int = 60 * 60 * 24 * 180

@@ -20,6 +20,7 @@ INT32, INT64 = 2**31 - 1, 2**63 - 1
 _COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _COUNTRY = re.compile(r"([A-Z]{2,3}(-[A-Za-z0-9]{1,8})?)?")
+_SITE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 # What a value must be, and the test of it.
@@ -124,6 +125,14 @@ RULES: Mapping[str, Rule] = {
         lambda value: isinstance(value, str) and _COUNTRY.fullmatch(value),
     ),
     "time_zone": ("a time zone such as 'Europe/London'", is_time_zone),
+    "site_url": (
+        "empty, or an address that begins with http:// or https://",
+        lambda value: isinstance(value, str) and (not value or _SITE.fullmatch(value)),
+    ),
+    "email_consent": (
+        "empty, a function of a user or its dotted path",
+        lambda value: callable(value) or (isinstance(value, str) and (not value or _PATH.fullmatch(value))),
+    ),
     "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
     "cookie_age": _number(1, INT32, whole=True),
     "sync_days": _number(1, 100_000, whole=True),

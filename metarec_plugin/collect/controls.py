@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from metarec_plugin.collect.consent import consent_of, is_paused, pause_cookie
 from metarec_plugin.collect.erasing import erase
 from metarec_plugin.collect.events import record_event
+from metarec_plugin.collect.impressions import forget_impressions
 from metarec_plugin.collect.past import disliked_keys
 from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.subjects import known_subject
@@ -72,4 +73,5 @@ def forget(request: HttpRequest) -> dict[str, int]:
             receipt[table] = receipt.get(table, 0) + rows
     visitor.renew(forget_products=True)
     forget_reading(request)
+    forget_impressions(request)
     return receipt
