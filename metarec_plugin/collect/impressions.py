@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.core import signing
+from django.db import DatabaseError
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
@@ -19,6 +21,9 @@ SALT = "metarec.slate"
 VERSION = "1"
 SLATE_AGE = timedelta(days=30)  # a page may lie open in a tab for long; a click on it is still a click
 MAX_TOKEN = 120
+WAITING = "_metarec_impressions"  # on the request: rows that are stored when the answer leaves
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,10 @@ def log_impressions(
     version: Any = None,
     variant: str = "",
 ) -> int:
-    """Store what was shown and return how many rows. A request without "full" consent stores nothing."""
+    """Store what was shown and return how many rows. A request without "full" consent stores nothing.
+
+    While SubjectMiddleware holds the request they wait for the other lists of the page, to be stored with them.
+    """
     if isinstance(request_or_subject, str):
         subject = request_or_subject
     elif consent_of(request_or_subject) == "full":
@@ -61,8 +69,38 @@ def log_impressions(
         )
         for entry in shown
     ]
-    Impression.objects.bulk_create(rows)
+    waiting = None if isinstance(request_or_subject, str) else getattr(request_or_subject, WAITING, None)
+    if waiting is None:
+        Impression.objects.bulk_create(rows)
+    else:
+        waiting.extend(rows)
     return len(rows)
+
+
+def hold_impressions(request: HttpRequest) -> None:
+    """Keep what is shown from here on with the request, until it is let go."""
+    setattr(request, WAITING, [])
+
+
+def forget_impressions(request: HttpRequest) -> None:
+    """Drop what waits: whom it is about was erased in this very request, or nothing of it was shown."""
+    if getattr(request, WAITING, None):
+        hold_impressions(request)
+
+
+def let_impressions_go(request: HttpRequest) -> None:
+    """Store what waits, in one insert; from here on whatever is shown is stored at once.
+
+    An error of the database is logged: the page is good without them.
+    """
+    rows = getattr(request, WAITING, None)
+    setattr(request, WAITING, None)
+    if not rows:
+        return
+    try:
+        Impression.objects.bulk_create(rows)
+    except DatabaseError:
+        log.exception("impressions not stored rows=%d", len(rows))
 
 
 def sign_slate(slate: str) -> str:

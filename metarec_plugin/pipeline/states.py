@@ -21,6 +21,7 @@ from metarec_plugin.models import Event, SubjectState
 from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.lift import lift_at, lift_of
 from metarec_plugin.serve.policy import get_policy
+from metarec_plugin.serve.states import reads_states
 from metarec_plugin.serve.weights import rule_of_settings, state_version, weights_of
 
 log = logging.getLogger(__name__)
@@ -51,11 +52,13 @@ class Changed(NamedTuple):
 def refresh() -> int:
     """Adapt every subject with events newer than its state under the version that is served.
 
-    Returns how many states were written. Without a version that can be served there is nothing to adapt: 0.
+    Returns how many states were written: 0 without a version that can be served, and where no request would read them.
     A changed lift, window or rule of weights makes every state anew.
     """
     try:
         model = get_model()
+        if not reads_states(model):
+            return 0
         batch_model = BatchModel(model.kind, model.arrays, DEVICE)
     except MetaRecError as error:
         log.info("states not refreshed reason=%s", error)

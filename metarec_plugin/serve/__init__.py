@@ -11,6 +11,7 @@ _HOME = {
     "recommend": "recommendation",
     "recommend_page": "page",
     "rerank": "reranking",
+    "warm_up": "warming",
 }
 __all__ = sorted(_HOME)
 

@@ -103,6 +103,7 @@ def test_a_held_out_shoppers_order_moves_nobody_to_another_side(planted):
     assert np.array_equal(before.train.products, after.train.products)
 
 
+@pytest.mark.usefixtures("large_catalogue")
 def test_states_that_a_worker_leaves_equal_what_a_request_computes(planted):
     train("closed_form")
     assert refresh() == len(planted.members)
@@ -114,6 +115,7 @@ def test_states_that_a_worker_leaves_equal_what_a_request_computes(planted):
     assert by_worker == in_request
 
 
+@pytest.mark.usefixtures("large_catalogue")
 def test_a_second_refresh_adapts_only_who_did_something_since(planted):
     train("closed_form")
     refresh()

@@ -17,7 +17,7 @@ from metarec_plugin.serve import current
 from metarec_plugin.storefront import get_storefront
 from tests import bundles
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("large_catalogue")]
 KEYS = [f"{i:03d}" for i in range(40)]
 
 
@@ -77,4 +77,11 @@ def test_a_damaged_bundle_leaves_the_states_and_breaks_no_worker(version, caplog
     with caplog.at_level("INFO", logger=states.__name__):
         assert states.refresh() == 0
     assert "cannot be served" in caplog.text
+    assert not SubjectState.objects.exists()
+
+
+def test_no_state_is_made_that_no_request_would_read(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(current, "_served", current.Served())
+    assert states.refresh() == 0
     assert not SubjectState.objects.exists()

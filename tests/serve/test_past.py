@@ -108,6 +108,7 @@ def test_a_shop_without_dislikes_has_pages_that_do_not_depend_on_the_cookie(publ
         assert response.has_header("Vary") == depends
 
 
+@pytest.mark.usefixtures("large_catalogue")
 def test_a_workers_list_is_served_without_what_is_disliked_since(publish, keys):
     version = publish()
     saw(ME, *keys[:2])
@@ -215,7 +216,7 @@ def test_a_past_takes_one_query_and_only_where_it_is_wanted(habits, keys, django
     get_model()
     with override_settings(METAREC={**METAREC, "RELOAD_SECONDS": 60}):
         recommend(ME, placement="home")
-        with django_assert_num_queries(4):  # events, dislikes, state, products
+        with django_assert_num_queries(3):  # events, dislikes, products
             recommend(ME, placement="home")
     again = {"RELOAD_SECONDS": 60, "PLACEMENTS": {"home": {"repeats": True}}}
     with override_settings(METAREC={**METAREC, **again}), django_assert_num_queries(4):

@@ -13,6 +13,7 @@ from metarec_plugin.models import Event, Impression, SubjectState
 from metarec_plugin.placements import DEFAULT_PLACEMENTS
 from metarec_plugin.serve import Slate, recommend
 from metarec_plugin.serve.current import get_model
+from metarec_plugin.serve.states import reads_states
 from metarec_plugin.signals import slate_served
 from shop.models import Product
 from tests.settings import METAREC
@@ -214,6 +215,7 @@ def newest_event(subject: str) -> int:
     return Event.objects.filter(subject=subject).latest("pk").pk
 
 
+@pytest.mark.usefixtures("large_catalogue")
 def test_a_fresh_state_is_served(publish, keys):
     version = publish()
     saw("user:1", *keys[:2])
@@ -223,6 +225,7 @@ def test_a_fresh_state_is_served(publish, keys):
     assert slate.stage == "adapted"
 
 
+@pytest.mark.usefixtures("large_catalogue")
 def test_a_state_of_too_few_eligible_products_is_filled_by_adaptation(publish, keys):
     version = publish()
     saw("user:1", *keys[:2])
@@ -231,6 +234,7 @@ def test_a_state_of_too_few_eligible_products_is_filled_by_adaptation(publish, k
     assert keys_of(slate) == keys[20:24] + ranked(keys[:2], 6, 0.5, exclude=keys[20:24])
 
 
+@pytest.mark.usefixtures("large_catalogue")
 @pytest.mark.parametrize("changed", [{"PLACEMENTS": {"home": {"lift": 0.9}}}, {"SUPPORT_WINDOW": 7}])
 def test_a_state_made_under_other_settings_is_not_used(publish, keys, changed):
     version = publish()
@@ -241,6 +245,7 @@ def test_a_state_made_under_other_settings_is_not_used(publish, keys, changed):
         assert keys_of(recommend("user:1", placement="home")) == ranked(keys[:2], 10, lift)
 
 
+@pytest.mark.usefixtures("large_catalogue")
 @pytest.mark.parametrize("stale", ["older event", "other version", "other placement", "page has context"])
 def test_a_state_that_is_not_about_this_moment_is_not_used(publish, keys, stale):
     other, version = publish(seed=1), publish(seed=2)
@@ -278,14 +283,33 @@ def test_the_pointer_costs_nothing_between_two_looks(publish, visit, keys, djang
             recommend(request, placement="home")
 
 
-def test_a_page_under_full_consent_takes_six_queries(publish, visit, keys, django_assert_num_queries):
+def test_a_small_catalogue_is_adapted_without_asking_for_a_state(publish, keys):
+    version = publish()
+    saw("user:1", *keys[:2])
+    left("user:1", str(version.pk), keys[20:40], newest_event("user:1"))
+    assert keys_of(recommend("user:1", placement="home")) == ranked(keys[:2], 10, 0.5)
+
+
+def test_what_a_worker_adapts_by_a_network_is_asked_for_however_small_the_catalogue(
+    publish, keys, monkeypatch
+):
+    publish()
+    model = get_model()
+    assert not reads_states(model)
+    monkeypatch.setattr(model, "kind", "network")
+    assert reads_states(model)
+    with override_settings(METAREC={**METAREC, "SUPPORT_WEIGHTS": {"kinds": {"view": 0.5}}}):
+        assert not reads_states(model)  # then workers answer what requests would
+
+
+def test_a_page_under_full_consent_takes_five_queries(publish, visit, keys, django_assert_num_queries):
     publish()
     get_model()
     request = visit(keys[:2], consent="full")
     from metarec_plugin.collect import known_subject
 
     saw(known_subject(request), *keys[:2])
-    with django_assert_num_queries(6):  # events, dislikes, pointer, state, products, impressions
+    with django_assert_num_queries(5):  # events, dislikes, pointer, products, impressions
         recommend(request, placement="home")
 
 

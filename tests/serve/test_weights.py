@@ -58,6 +58,7 @@ def test_what_counts_more_brings_its_department(shop, settings, keys, rule, winn
     assert departments(keys, [entry.key for entry in recommend(SUBJECT, placement="home")]) == {winner}
 
 
+@pytest.mark.usefixtures("large_catalogue")
 @pytest.mark.parametrize("rule, winner", CASES[:2])
 def test_a_worker_leaves_the_list_that_the_request_would_make(shop, settings, keys, rule, winner):
     states.refresh()

@@ -13,12 +13,13 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Event, ModelVersion, TrainingRun
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import read_bundle
-from metarec_plugin.serve.current import require_same_features
+from metarec_plugin.serve.current import require_same_features, warmed
 from metarec_plugin.storefront import get_storefront
 
 # Warnings without whose cause nothing adapts: no interactions, no middleware or URLs, nowhere to write.
@@ -109,11 +110,13 @@ def promotion() -> Finding:
 
 
 def bundle() -> Finding:
-    step = "its bundle whole, and made for this storefront"
+    step = "its bundle whole, made for this storefront, and answering"
     version = registry.current()
     assert version is not None  # noqa: S101  (the step before stops here otherwise)
     try:
-        require_same_features(read_bundle(get_config().artifacts, version.pk, version.sha256))
+        found = read_bundle(get_config().artifacts, version.pk, version.sha256)
+        require_same_features(found)
+        warmed(OnlineModel(found))
     except MetaRecError as error:
         return Finding(step, str(error), "manage.py metarec_rollback, or manage.py metarec_train")
     return Finding(step)

@@ -1,0 +1,13 @@
+"""What tests of several parts ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def large_catalogue(monkeypatch) -> None:
+    """What a worker left is read, as in a shop of so many products that adapting takes longer than asking."""
+    from metarec_plugin.serve import states
+
+    monkeypatch.setattr(states, "MANY_PRODUCTS", 1)
