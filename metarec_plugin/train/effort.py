@@ -77,7 +77,7 @@ def gate_effort(
 ) -> GateConfig:
     """Return the config with as many shoppers of each k as fit into `seconds`, and no fewer than a gate needs.
 
-    Where not even those fit, the steps are shorter too: half of a batch, and half of the candidates.
+    Where not even those fit, the steps are shorter too: half of a batch, and half of each expert's candidates.
     """
     if seconds is None:
         return config
@@ -85,10 +85,4 @@ def gate_effort(
     shoppers = min(config.shoppers, max(FEWEST_SHOPPERS, fits))
     if fits >= FEWEST_SHOPPERS:
         return replace(config, shoppers=shoppers)
-    return replace(
-        config,
-        shoppers=shoppers,
-        batch=config.batch // 2,
-        candidates=config.candidates // 2,
-        mixed=config.mixed // 2,
-    )
+    return replace(config, shoppers=shoppers, batch=config.batch // 2, candidates=config.candidates // 2)

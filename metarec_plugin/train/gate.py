@@ -21,15 +21,13 @@ _IDEAL = torch.cumsum(
 class GateConfig:
     """How the gate is fitted.
 
-    candidates: of each expert's best, per episode; mixed: of the best of the first weights' mixture, since what no
-    expert puts in front may lead their sum; rivals: of those, the best of the present mixture that a
+    candidates: of each expert's best, per episode; rivals: of those, the best of the present mixture that a
     product of the query is ranked against. sharpness: the temperature of the soft rank, in deviations of the
     rivals. trust: the pull towards the first weights is trust / (number of episodes), so that little evidence
     moves them little. shoppers: at most, of each k.
     """
 
-    candidates: int = 80
-    mixed: int = 200
+    candidates: int = 120
     rivals: int = 100
     batch: int = 64
     steps: int = 200
@@ -69,9 +67,9 @@ Columns = Callable[[Episodes], tuple[Tensor, Tensor]]  # -> (B, W, N) of the exp
 
 def gate_cases(
     histories: Histories, columns: Columns, n_products: int, config: GateConfig, rng: np.random.Generator,
-    ks: Sequence[int] = KS, first: Tensor | None = None,
+    ks: Sequence[int] = KS,
 ) -> list[Cases]:  # fmt: skip
-    """Return the cases of each k that shoppers reach; first: (4, W), the weights that the gate starts from."""
+    """Return the cases of each k that shoppers reach."""
     cases = []
     for k in ks:
         found = episodes(histories, k)
@@ -80,7 +78,7 @@ def gate_cases(
         if len(found) > config.shoppers:
             found = found[np.sort(rng.choice(len(found), config.shoppers, replace=False))]
         size = max(1, 40_000_000 // (n_products * 24))
-        cases.append(joined(k, [_cut(part, *columns(part), config, first) for part in found.batches(size)]))
+        cases.append(joined(k, [_cut(part, *columns(part), config) for part in found.batches(size)]))
     return cases
 
 
@@ -152,8 +150,8 @@ def hard_ndcg(cases: Cases, weights: Tensor) -> Tensor:
     return gain.sum(dim=1) / _IDEAL[cases.asked.clamp(1, QUERY) - 1]
 
 
-def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig, first: Tensor | None) -> Cases:
-    """Keep the best of each expert and of their sum under the first weights, less the support.
+def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig) -> Cases:
+    """Keep the best of each expert, less the support.
 
     A product of the query that no expert lists is out of reach. Taken in, it would stand among the few with low
     scores, and a gate that ranks upside down would find it.
@@ -163,9 +161,6 @@ def _cut(part: Episodes, columns: Tensor, inputs: Tensor, config: GateConfig, fi
     chosen = torch.zeros(b, n_products, dtype=torch.bool)
     best = columns.topk(min(config.candidates, n_products), dim=2).indices  # (B, W, candidates)
     chosen.scatter_(1, best.flatten(1), True)
-    if first is not None and config.mixed:
-        sums = torch.einsum("bwn,bw->bn", columns, inputs @ first)
-        chosen.scatter_(1, sums.topk(min(config.mixed, n_products), dim=1).indices, True)
     relevant = torch.zeros(b, n_products + 1, dtype=torch.bool)
     relevant.scatter_(1, torch.where(query >= 0, query, n_products), True)
     chosen.scatter_(1, excluded, False)

@@ -138,7 +138,7 @@ def _gate(
     began = time.monotonic()
     whole, config = config, gate_effort(config, dataset.n_products, len(names), len(KS), seconds)
     rng = np.random.default_rng(seed)
-    cases = gate_cases(dataset.validation, columns, dataset.n_products, config, rng, first=first)
+    cases = gate_cases(dataset.validation, columns, dataset.n_products, config, rng)
     made = time.monotonic()
     said: dict[str, Any] = {
         "columns": names,

@@ -54,7 +54,7 @@ def test_a_gate_looks_at_fewer_shoppers_where_products_are_many_and_time_is_shor
     assert FEWEST_SHOPPERS < some.shoppers < 300
     assert some == dataclasses.replace(whole, shoppers=some.shoppers)
     least = gate_effort(whole, 51_000, 17, 8, 6.0)
-    assert (least.shoppers, least.batch, least.candidates, least.mixed) == (FEWEST_SHOPPERS, 32, 40, 100)
+    assert (least.shoppers, least.batch, least.candidates) == (FEWEST_SHOPPERS, 32, 60)
     assert gate_effort(GateConfig(shoppers=40), 51_000, 17, 8, 0.0).shoppers == 40
 
 

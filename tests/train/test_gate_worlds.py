@@ -91,25 +91,6 @@ def test_candidates_are_the_best_of_each_expert_without_the_support():
     assert len(set(cases.listed.sum(dim=1).tolist())) > 1
 
 
-def test_what_leads_the_sum_of_the_experts_is_a_candidate_though_none_puts_it_in_front():
-    shoppers, second_best = world(30), 7
-
-    def columns(part: Episodes) -> tuple[torch.Tensor, torch.Tensor]:
-        said = torch.zeros(len(part), 2, N)
-        said[:, 0, 20:30], said[:, 1, 30:40] = 3.0, 3.0
-        said[:, :, second_best] = 2.0
-        return said, torch.ones(len(part), 4)
-
-    first = torch.zeros(4, 2)
-    first[0] = 1.0
-    config = GateConfig(candidates=10, mixed=5)
-    for weights, expected in ((None, 0), (first, 1)):
-        (cases,) = gate_cases(shoppers, columns, N, config, np.random.default_rng(0), (3,), weights)
-        is_it = (cases.columns == 2.0).all(dim=2) & cases.listed
-        bought = torch.from_numpy(episodes(shoppers, 3).excluded == second_best).any(dim=1)
-        assert (is_it.sum(dim=1) == torch.where(bought, 0, expected)).all()
-
-
 def test_an_answer_that_no_expert_lists_is_out_of_reach_of_any_gate():
     """Beside the few best, it would be the last of them: a gate that ranks upside down must gain nothing."""
     shoppers = world(100)
