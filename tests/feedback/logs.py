@@ -12,6 +12,7 @@ from django.utils import timezone
 from metarec_plugin.models import Event, Experiment, Exposure, Impression
 
 NOW = timezone.now().replace(microsecond=0)
+HALVES = [{"name": "control", "share": 0.5}, {"name": "bold", "share": 0.5, "options": {"diversity": 0}}]
 _numbers = count()
 
 
@@ -63,3 +64,22 @@ def expose(to: Experiment, variant: str, *subjects: str, at: datetime | None = N
         Exposure(experiment=to, subject=subject, variant=variant, at=at or ago(days=4))
         for subject in subjects
     )
+
+
+def draft(name: str = "lift", **values: Any) -> Experiment:
+    return experiment(name, **{"state": "draft", "started_at": None, "variants": HALVES, **values})
+
+
+def people(variant: str, n: int, of: str = "lift") -> list[str]:
+    return [f"user:{of}-{variant}-{number}" for number in range(n)]
+
+
+def filled(control: int, bold: int, *, bought: tuple[int, int] = (0, 0), **values: Any) -> Experiment:
+    """An experiment with subjects, of whom so many bought for 10."""
+    found = experiment(**values)
+    for variant, n, buyers in (("control", control, bought[0]), ("bold", bold, bought[1])):
+        subjects = people(variant, n, found.name)
+        expose(found, variant, *subjects)
+        for subject in subjects[:buyers]:
+            did("purchase", "oat", by=subject, at=ago(days=1), price=10)
+    return found
