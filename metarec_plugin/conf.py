@@ -17,6 +17,7 @@ from django.http import HttpRequest
 
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.placements import DEFAULT_PLACEMENTS, PlacementConfig, placements_of
+from metarec_plugin.rates import API_THROTTLES, are_throttles
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Config:
     sync_days: int = 30
     beacon_max_bytes: int = 60_000
     beacon_max_events: int = 100
+    # the REST API
+    api_throttles: Mapping[str, str | None] = field(default_factory=lambda: dict(API_THROTTLES))
+    api_max_bytes: int = 262_144
+    api_docs: str = "staff"
     # training
     learners: tuple[str, ...] = ("mixture",)  # its experts are trained inside it
     learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -96,6 +101,7 @@ def has_urlconf() -> bool:
 
 CONSENT_LEVELS = ("none", "session", "full")
 DEVICES = ("auto", "cpu", "cuda")
+API_DOCS = ("staff", "public", "off")
 PRIOR_MODES = ("auto", "on", "off")
 LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
@@ -186,6 +192,12 @@ RULES: Mapping[str, Rule] = {
     "sync_days": _number(1, 100_000, whole=True),
     "beacon_max_bytes": _number(1, INT32, whole=True),
     "beacon_max_events": _number(1, INT32, whole=True),
+    "api_throttles": (
+        f'a dict of {", ".join(API_THROTTLES)} to a rate such as "120/min", or None for no limit',
+        are_throttles,
+    ),
+    "api_max_bytes": _number(1, INT32, whole=True),
+    "api_docs": (f"one of {', '.join(API_DOCS)}", API_DOCS.__contains__),
     "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
     "learner_options": (f"a dict of learner ({', '.join(LEARNERS)}) to a dict of its options", _are_options),
     "processes": _number(1, 1024, whole=True),
@@ -212,6 +224,8 @@ def get_config() -> Config:
     for name in ("target_kinds", "learners"):
         if name in values:
             values[name] = tuple(values[name])
+    if "api_throttles" in values:
+        values["api_throttles"] = {**API_THROTTLES, **values["api_throttles"]}
     if "artifacts" in values:
         values["artifacts"] = Path(values["artifacts"])
     if "placements" in values:

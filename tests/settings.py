@@ -7,7 +7,7 @@ from shop.settings import *  # noqa: F403
 from shop.settings import METAREC as SHOP_METAREC
 
 DEBUG = False
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.storefronts.bookshop"]  # noqa: F405
+INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework.authtoken", "tests.storefronts.bookshop"]  # noqa: F405
 SECRET_KEY = "tests"
 ALLOWED_HOSTS = ["*"]
 DATABASES = {

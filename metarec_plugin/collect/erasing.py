@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.db import router, transaction
 
-from metarec_plugin.models import ErasedEvent, Event, Impression, SubjectState
+from metarec_plugin.models import ErasedEvent, Event, Exposure, Impression, SubjectState
 
 BATCH = 900  # parameters that every database takes in one query
 
@@ -27,7 +27,7 @@ def erase(subject: str) -> dict[str, int]:
             ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)
         return {
             model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
-            for model in (Event, Impression, SubjectState)
+            for model in (Event, Impression, Exposure, SubjectState)
         }
 
 
