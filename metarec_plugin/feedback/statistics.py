@@ -18,20 +18,25 @@ ALPHA = 0.05
 RATIO_ALARM = 0.001  # p below which the split is not the one that was asked for
 MIN_EXPECTED = 5  # subjects of the smallest variant from which the chi-square can be read
 MIN_SUBJECTS = 100  # of each variant, from which a confidence sequence is read: it holds for large numbers
+# Amounts are skewed: a variant of few buyers has its mean and its variance too low together, and alarms too often. From
+# so many subjects with an amount a confidence sequence is read, and an interval at a horizon is not called rough.
+MIN_ACTIVE, ROUGH_BELOW = 100, 400
 BEST_AT = 10_000  # subjects at which a confidence sequence is tightest where no horizon says it
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is kept of a number over the subjects of a variant. binary: it is 0 or 1."""
+    """What is kept of a number over the subjects of a variant. binary: it is 0 or 1; active: how often it is not 0."""
 
     n: int = 0
     total: float = 0.0
     squares: float = 0.0
     binary: bool = False
+    active: int = 0
 
     def plus(self, value: float) -> Moments:
-        return Moments(self.n + 1, self.total + value, self.squares + value * value, self.binary)
+        active = self.active + (value != 0)
+        return Moments(self.n + 1, self.total + value, self.squares + value * value, self.binary, active)
 
     @property
     def mean(self) -> float:
@@ -110,7 +115,9 @@ def compare_at_horizon(control: Moments, variant: Moments, alpha: float = ALPHA)
     if not control.mean_variance and not variant.mean_variance:
         return _unknown(control, variant, "the same value for every subject: nothing to tell chance by")
     critical = student_quantile(1 - alpha / 2, _freedom(control, variant))
-    return _symmetric(control, variant, critical)
+    rough = min(control.active, variant.active) < ROUGH_BELOW
+    note = f"rough: fewer than {ROUGH_BELOW} subjects of a variant have an amount" if rough else ""
+    return _symmetric(control, variant, critical, note)
 
 
 def compare_any_time(
@@ -119,8 +126,8 @@ def compare_any_time(
     """Compare two variants at any look, of as many as one likes. best_at: subjects at which it is tightest."""
     if min(control.n, variant.n) < MIN_SUBJECTS:
         return _unknown(control, variant, f"fewer than {MIN_SUBJECTS} subjects of a variant")
-    if not control.mean_variance and not variant.mean_variance:
-        return _unknown(control, variant, "the same value for every subject: nothing to tell chance by")
+    if not control.binary and min(control.active, variant.active) < MIN_ACTIVE:
+        return _unknown(control, variant, f"fewer than {MIN_ACTIVE} subjects of a variant have an amount")
     return _symmetric(control, variant, any_time_critical(control.n + variant.n, alpha, best_at))
 
 
@@ -158,21 +165,23 @@ def _freedom(control: Moments, variant: Moments) -> float:
     return whole**2 / parts
 
 
-def _symmetric(control: Moments, variant: Moments, critical: float) -> Comparison:
+def _symmetric(control: Moments, variant: Moments, critical: float, note: str = "") -> Comparison:
     difference = variant.mean - control.mean
     half = critical * math.sqrt(control.mean_variance + variant.mean_variance)
-    return _with_lift(control, variant, difference - half, difference + half, critical)
+    return _with_lift(control, variant, difference - half, difference + half, critical, note)
 
 
-def _with_lift(control: Moments, variant: Moments, low: float, high: float, critical: float) -> Comparison:
+def _with_lift(
+    control: Moments, variant: Moments, low: float, high: float, critical: float, note: str = ""
+) -> Comparison:
     """Add the relative lift by the delta method, where the control is surely above zero: else it has no bounds."""
     difference = variant.mean - control.mean
     if control.mean <= critical * math.sqrt(control.mean_variance):
-        note = "no lift: the control's own figure is not surely above zero"
-        return Comparison(difference, low, high, note=note)
+        none = "no lift: the control's own figure is not surely above zero"
+        return Comparison(difference, low, high, note=f"{note}; {none}" if note else none)
     ratio = variant.mean / control.mean
     half = critical * math.sqrt(variant.mean_variance + ratio**2 * control.mean_variance) / control.mean
-    return Comparison(difference, low, high, ratio - 1, ratio - 1 - half, ratio - 1 + half)
+    return Comparison(difference, low, high, ratio - 1, ratio - 1 - half, ratio - 1 + half, note)
 
 
 def _unknown(control: Moments, variant: Moments, note: str) -> Comparison:

@@ -28,7 +28,9 @@ def rate(n, done) -> Moments:
 
 
 def mean(values) -> Moments:
-    return Moments(len(values), float(values.sum()), float((values**2).sum()))
+    return Moments(
+        len(values), float(values.sum()), float((values**2).sum()), active=int((values != 0).sum())
+    )
 
 
 def spent(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -53,7 +55,7 @@ def test_moments_are_those_of_the_values():
     found = Moments()
     for value in values:
         found = found.plus(float(value))
-    assert (found.n, found.mean) == (3, pytest.approx(values.mean()))
+    assert (found.n, found.mean, found.active) == (3, pytest.approx(values.mean()), 2)
     assert found.variance == pytest.approx(values.var(ddof=1))
 
 
@@ -89,6 +91,30 @@ def test_a_sequential_test_of_equals_alarms_no_more_often_at_fifty_looks(share):
 
     assert ever(compare_any_time) <= scipy.stats.binom.ppf(0.9995, TESTS, 0.05)
     assert ever(compare_at_horizon) > 0.2 * TESTS  # what looking at a fixed test each day would do
+
+
+def test_a_sequential_test_of_skewed_amounts_and_unequal_shares_alarms_no_more_often():
+    """A variant of a tenth of the shoppers, whose few buyers say little at the first looks."""
+    rng, alarms, tests = np.random.default_rng(9), 0, 400
+
+    def looks(n: int) -> list[Moments]:
+        values = (rng.random((LOOKS, n)) < 0.04) * rng.lognormal(3, 1.2, (LOOKS, n))
+        totals, squares = (each.sum(axis=1).cumsum() for each in (values, values**2))
+        active = (values > 0).sum(axis=1).cumsum()
+        ends = n * np.arange(1, LOOKS + 1)
+        return [Moments(m, t, q, active=a) for m, t, q, a in zip(ends, totals, squares, active)]
+
+    for _ in range(tests):
+        alarms += any(compare_any_time(*each).different for each in zip(looks(900), looks(100)))
+    assert alarms <= scipy.stats.binom.ppf(0.9995, tests, 0.05)
+
+
+def test_few_amounts_are_told():
+    few, many = (mean(spent(np.random.default_rng(10), n)) for n in (900, 9_000))
+    assert "100 subjects of a variant have an amount" in compare_any_time(many, few).note
+    assert not compare_any_time(many, few).different
+    assert compare_at_horizon(many, few).note.startswith("rough")
+    assert compare_at_horizon(many, many).note == ""
 
 
 def test_a_sequential_test_of_purchases_that_come_late_alarms_no_more_often():

@@ -95,7 +95,9 @@ def _difference(compared: Comparison, amount: bool) -> str:
         f"{number:+.2f}" if amount else f"{100 * number:+.2f} points"
         for number in (compared.low, compared.difference, compared.high)
     )
-    lift = compared.note
+    lift = ""
     if compared.lift is not None and compared.lift_low is not None and compared.lift_high is not None:
         lift = f"{compared.lift:+.1%} [{compared.lift_low:+.1%}, {compared.lift_high:+.1%}]"
-    return f"{middle} [{low}, {high}]  {lift}"
+    return "  ".join(
+        filter(None, (f"{middle} [{low}, {high}]", lift, compared.note and f"({compared.note})"))
+    )
