@@ -177,7 +177,7 @@ def _with_lift(
     """Add the relative lift by the delta method, where the control is surely above zero: else it has no bounds."""
     difference = variant.mean - control.mean
     if control.mean <= critical * math.sqrt(control.mean_variance):
-        none = "no lift: the control's own figure is not surely above zero"
+        none = "no relative lift: the control is not surely above zero"
         return Comparison(difference, low, high, note=f"{note}; {none}" if note else none)
     ratio = variant.mean / control.mean
     half = critical * math.sqrt(variant.mean_variance + ratio**2 * control.mean_variance) / control.mean

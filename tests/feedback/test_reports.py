@@ -104,7 +104,7 @@ def test_clicks_count_on_the_placement_and_figures_say_which():
     read = report(found)
     assert [row.figure("click").value for row in read.rows] == [0, 0.5]
     assert read.verdict == "bold is above control in click."
-    assert "no lift" in read.rows[1].figure("click").comparison.note
+    assert "no relative lift" in read.rows[1].figure("click").comparison.note
 
 
 def test_a_draft_and_an_empty_experiment_have_a_report():

@@ -175,7 +175,7 @@ def test_intervals_cover_the_lift_as_often_as_they_say():
 def test_a_control_that_may_be_zero_has_no_relative_lift_and_says_so():
     found = compare_at_horizon(rate(500, 0), rate(500, 30))
     assert found.lift is None
-    assert "no lift" in found.note
+    assert "no relative lift" in found.note
     assert 0.03 < found.low < found.difference == 0.06
 
 
