@@ -97,6 +97,17 @@ def test_why_gives_the_reason_of_the_entry(app: Api, keys: list[str]) -> None:
     assert_problem(app.post("feedback/", ask), 404, "not-found")
 
 
+def test_why_is_answered_without_a_stored_slate_where_consent_stores_none(
+    new_app: Any, keys: list[str]
+) -> None:
+    app = new_app("session")
+    slate = app.get("recommendations/?size=3").json()
+    key = slate["entries"][0]["key"]
+    body = app.post("feedback/", {"product": key, "verdict": "why", "slate": slate["id"]}).json()
+    assert body["reason"] == slate["entries"][0]["reason"]
+    assert not Impression.objects.exists()
+
+
 def test_feedback_that_cannot_be_is_refused(app: Api, api_key: str, keys: list[str]) -> None:
     good = {"product": keys[0], "verdict": "not_interested"}
     for wrong in (

@@ -12,7 +12,7 @@ from metarec_plugin.api.v1.base import View
 from metarec_plugin.api.v1.describing import described
 from metarec_plugin.api.v1.problems import invalid, not_found
 from metarec_plugin.api.v1.views.events import require_consent
-from metarec_plugin.collect import known_subject, read_slate
+from metarec_plugin.collect import consent_of, known_subject, read_slate
 from metarec_plugin.collect.disliking import dislike, take_back_dislike
 from metarec_plugin.exceptions import InvalidSignature
 from metarec_plugin.models import Impression
@@ -38,9 +38,7 @@ class Feedback(View):
         shown = _shown(self.http, slate, product) if slate is not None else None
         changed, reason, because = False, "", None
         if verdict == "why":
-            if shown is None:
-                raise not_found("The slate did not show this product.")
-            reason, because = _why(self.http, shown)
+            reason, because = _why(self.http, product, shown)
         else:
             require_consent(self)
             if verdict == "not_interested":
@@ -65,10 +63,18 @@ def _shown(request: HttpRequest, token: str, product: str) -> Impression | None:
     return next((row for row in own if row.product == product), None)
 
 
-def _why(request: HttpRequest, shown: Impression) -> tuple[str, str | None]:
-    """The reason of an entry: as a list made now gives it, else by where the entry came from."""
-    size = min(max(shown.rank + 1, 10), MAX_SIZE)
-    for entry in recommend(request, k=size, placement=shown.placement, dry_run=True):
-        if entry.key == shown.product:
+def _why(request: HttpRequest, product: str, shown: Impression | None) -> tuple[str, str | None]:
+    """The reason of an entry: as a list made now gives it, else by where the entry came from.
+
+    Without full consent nothing of a slate is stored, and a long list of the home placement has to tell.
+    """
+    if shown is None and consent_of(request) == "full":
+        raise not_found("The slate did not show this product.")
+    placement = "home" if shown is None else shown.placement
+    size = MAX_SIZE if shown is None else min(max(shown.rank + 1, 10), MAX_SIZE)
+    for entry in recommend(request, k=size, placement=placement, dry_run=True):
+        if entry.key == product:
             return entry.reason, entry.because or None
+    if shown is None:
+        raise not_found("No list shows this product now.")
     return reason_for(shown.source, shown.placement), None
