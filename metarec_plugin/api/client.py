@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
@@ -183,7 +184,7 @@ class Client:
                 if last or error.code not in _AGAIN:
                     raise ApiError(error.code, _problem(error)) from error
                 wait = _seconds(error.headers.get("Retry-After"), attempt)
-            except (URLError, TimeoutError, ConnectionError):
+            except (URLError, TimeoutError, ConnectionError, HTTPException):
                 if last:
                     raise
                 wait = _seconds(None, attempt)

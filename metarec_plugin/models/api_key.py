@@ -98,6 +98,7 @@ class ApiKey(models.Model):
         today = timezone.now().date()
         if self.last_used != today:
             type(self)._default_manager.filter(pk=self.pk).update(last_used=today)
+            self.last_used = today
 
 
 def _digest(key: str) -> str:

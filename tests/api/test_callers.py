@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from metarec_plugin.models import ApiKey, Event, Impression
+from tests.api import golden
 from tests.api.conftest import ROOT, Api, assert_problem, event
 from tests.storefronts.factories import make_customer
 
@@ -43,6 +45,31 @@ def test_a_page_needs_the_csrf_token_to_change_something(keys: list[str]) -> Non
     assert response.status_code == 202, response.content
     assert Event.objects.get().subject == f"user:{user.pk}"
     assert client.get(f"{ROOT}me/profile/").json()["who"] == "member"
+
+
+def test_whatever_changes_something_wants_the_csrf_token_of_a_page(db: None) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_customer().user)
+    for path, methods in yaml.safe_load(golden.PATH.read_text())["paths"].items():
+        for method in methods:
+            if method != "get":
+                response = client.generic(
+                    method.upper(), ROOT + path.strip("/") + "/", "{}", "application/json"
+                )
+                assert_problem(response, 403, "not-allowed")
+
+
+def test_no_cache_gives_one_shoppers_list_to_another(new_app: Any, keys: list[str], settings: Any) -> None:
+    settings.MIDDLEWARE = [
+        "django.middleware.cache.UpdateCacheMiddleware",
+        *settings.MIDDLEWARE,
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    one, other = new_app(), new_app()
+    one.post("events/", {"events": [event(product=keys[0])]})
+    path = "recommendations/?placement=recent"
+    lists = [[entry["key"] for entry in app.get(path).json()["entries"]] for app in (one, one, other, Api())]
+    assert lists == [[keys[0]], [keys[0]], [], []]
 
 
 def test_a_visitor_of_a_page_needs_it_too(keys: list[str]) -> None:

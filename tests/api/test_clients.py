@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from email.message import Message
+from http.client import IncompleteRead
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -85,7 +86,7 @@ def test_the_whole_way_of_an_app(make: Any, keys: list[str]) -> None:
 
 
 def test_an_answer_that_was_lost_is_asked_for_again_and_counts_once(make: Any, keys: list[str]) -> None:
-    lost = [URLError("reset"), TimeoutError()]
+    lost = [URLError("reset"), IncompleteRead(b"{")]
     bodies: list[Any] = []
 
     def flaky(request: Request, timeout: float) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,12 +16,36 @@ from metarec_plugin.api.v1.problems import Problem
 from metarec_plugin.collect.bearer import read_token
 from metarec_plugin.collect.consent import consent_of, state_consent
 from metarec_plugin.collect.visitor import Visitor, bear
+from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidSignature
 from metarec_plugin.models import ApiKey
 
 KEYWORD = "key"
 MAX_HEADER = 200
+MOST_KEPT = 1_000
 VISITOR_HEADER = "X-Visitor"
+
+
+class _Kept:
+    """Keys that this process saw in the last RELOAD_SECONDS, so that a busy app costs no query a call."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[float, ApiKey]] = {}
+
+    def find(self, key: str) -> ApiKey | None:
+        until, row = self._rows.get(key, (0.0, None))
+        if row is not None and time.monotonic() < until and row.works:
+            return row
+        row = ApiKey.find(key)
+        self._rows.pop(key, None)
+        if row is not None:
+            if len(self._rows) >= MOST_KEPT:
+                self._rows.clear()
+            self._rows[key] = (time.monotonic() + get_config().reload_seconds, row)
+        return row
+
+
+_kept = _Kept()
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -30,7 +55,7 @@ class KeyAuthentication(BaseAuthentication):
         keyword, _, key = request.headers.get("Authorization", "").partition(" ")
         if keyword.lower() != KEYWORD:
             return None
-        row = ApiKey.find(key.strip()) if len(key) <= MAX_HEADER else None
+        row = _kept.find(key.strip()) if len(key) <= MAX_HEADER else None
         if row is None:
             raise AuthenticationFailed("The key is not known, was revoked, or has expired.")
         http: HttpRequest = request._request

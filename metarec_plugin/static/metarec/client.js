@@ -46,6 +46,20 @@ const MAX_WAITING = 500;
 const MAX_AGE_MS = 6 * 24 * 60 * 60 * 1000; // the server takes a client's time up to seven days back
 const AGAIN = [429, 502, 503, 504];
 
+function defaultStorage() {
+  try {
+    if (globalThis.localStorage) return globalThis.localStorage;
+  } catch {
+    // A browser may forbid even to look.
+  }
+  const kept = new Map();
+  return {
+    getItem: (name) => kept.get(name) ?? null,
+    setItem: (name, value) => kept.set(name, value),
+    removeItem: (name) => kept.delete(name),
+  };
+}
+
 /** A problem that the API answered; `problem` is its body. */
 export class ApiError extends Error {
   constructor(status, problem) {
@@ -64,7 +78,7 @@ export class MetaRec {
   #retries;
   #sending = null;
 
-  constructor({ base, key = "", storage = globalThis.localStorage, timeout = 5000, retries = 2 }) {
+  constructor({ base, key = "", storage = defaultStorage(), timeout = 5000, retries = 2 }) {
     this.#base = base.replace(/\/*$/, "/");
     this.#key = key;
     this.#storage = storage;
@@ -153,19 +167,19 @@ export class MetaRec {
 
   #waiting() {
     try {
-      const events = JSON.parse(this.#storage?.getItem(UNSENT) ?? "[]");
+      const events = JSON.parse(this.#storage.getItem(UNSENT) ?? "[]");
       return Array.isArray(events) ? events.filter((event) => Date.now() - event.at < MAX_AGE_MS) : [];
     } catch {
-      return []; // storage is switched off, or holds something else
+      return []; // it holds something else
     }
   }
 
   #keep(name, value) {
     try {
-      if (value) this.#storage?.setItem(name, value);
-      else this.#storage?.removeItem(name);
+      if (value) this.#storage.setItem(name, value);
+      else this.#storage.removeItem(name);
     } catch {
-      // Without storage the visitor and what could not be sent last as long as the page.
+      // It is full: what could not be sent now is lost; the page goes on.
     }
   }
 
@@ -173,7 +187,7 @@ export class MetaRec {
     const headers = { Accept: "application/json", "Content-Type": "application/json" };
     if (this.#key) {
       headers.Authorization = `Key ${this.#key}`;
-      const visitor = this.#storage?.getItem(VISITOR);
+      const visitor = this.#storage.getItem(VISITOR);
       if (visitor) headers["X-Visitor"] = visitor;
     } else {
       headers["X-CSRFToken"] = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
