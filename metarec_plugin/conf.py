@@ -23,6 +23,7 @@ from metarec_plugin.conf_rules import (
 )
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.placements import DEFAULT_PLACEMENTS, PlacementConfig, placements_of
+from metarec_plugin.rates import API_THROTTLES
 
 __all__ = [
     "CONSENT_LEVELS",
@@ -77,6 +78,10 @@ class Config:
     sync_days: int = 30
     beacon_max_bytes: int = 60_000
     beacon_max_events: int = 100
+    # the REST API
+    api_throttles: Mapping[str, str | None] = field(default_factory=lambda: dict(API_THROTTLES))
+    api_max_bytes: int = 262_144
+    api_docs: str = "staff"
     # training
     learners: tuple[str, ...] = ("mixture",)  # its experts are trained inside it
     learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -136,6 +141,8 @@ def get_config() -> Config:
     for name in ("target_kinds", "learners"):
         if name in values:
             values[name] = tuple(values[name])
+    if "api_throttles" in values:
+        values["api_throttles"] = {**API_THROTTLES, **values["api_throttles"]}
     if "artifacts" in values:
         values["artifacts"] = Path(values["artifacts"])
     if "placements" in values:

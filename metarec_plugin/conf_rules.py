@@ -10,10 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.rates import API_THROTTLES, are_throttles
 
 CONSENT_LEVELS = ("none", "session", "full")
 WORDLLAMA = "wordllama"  # the embedder of texts that the extra `text` installs
 DEVICES = ("auto", "cpu", "cuda")
+API_DOCS = ("staff", "public", "off")
 PRIOR_MODES = ("auto", "on", "off")
 LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
@@ -138,6 +140,12 @@ RULES: Mapping[str, Rule] = {
     "sync_days": _number(1, 100_000, whole=True),
     "beacon_max_bytes": _number(1, INT32, whole=True),
     "beacon_max_events": _number(1, INT32, whole=True),
+    "api_throttles": (
+        f'a dict of {", ".join(API_THROTTLES)} to a rate such as "120/min", or None for no limit',
+        are_throttles,
+    ),
+    "api_max_bytes": _number(1, INT32, whole=True),
+    "api_docs": (f"one of {', '.join(API_DOCS)}", API_DOCS.__contains__),
     "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
     "learner_options": (f"a dict of learner ({', '.join(LEARNERS)}) to a dict of its options", _are_options),
     "processes": _number(1, 1024, whole=True),

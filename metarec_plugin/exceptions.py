@@ -13,6 +13,10 @@ class InvalidEvent(MetaRecError):
     """An event was refused; nothing of it was stored."""
 
 
+class InvalidBody(MetaRecError):
+    """A request's body is not JSON that can be read and stored."""
+
+
 class InvalidSignature(MetaRecError):
     """A cookie or slate id was not signed by this site, or for another purpose."""
 

@@ -28,5 +28,6 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("metarec/", include("metarec_plugin.urls")),
+    path("api/metarec/v1/", include("metarec_plugin.api.v1.urls")),
     path("admin/", admin.site.urls),
 ]

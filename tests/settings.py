@@ -7,7 +7,12 @@ from shop.settings import *  # noqa: F403
 from shop.settings import METAREC as SHOP_METAREC
 
 DEBUG = False
-INSTALLED_APPS = [*INSTALLED_APPS, "debug_toolbar", "tests.storefronts.bookshop"]  # noqa: F405
+INSTALLED_APPS = [
+    *INSTALLED_APPS,  # noqa: F405
+    "debug_toolbar",
+    "rest_framework.authtoken",
+    "tests.storefronts.bookshop",
+]
 DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}  # its panel of ours is under test
 SECRET_KEY = "tests"
 ALLOWED_HOSTS = ["*"]

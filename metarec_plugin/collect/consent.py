@@ -12,6 +12,17 @@ from metarec_plugin.conf import CONSENT_LEVELS, get_config
 from metarec_plugin.exceptions import ConfigurationError
 
 log = logging.getLogger(__name__)
+_STATED = "_metarec_consent"
+
+
+def state_consent(request: HttpRequest, level: str) -> None:
+    """Note what this request's shopper agreed to, where the request says so itself: an app has no banner of ours.
+
+    A level that METAREC sets for all is the most that anybody can agree to.
+    """
+    if level not in CONSENT_LEVELS:
+        raise ValueError(f"A consent level is one of {', '.join(CONSENT_LEVELS)}; found {level!r}.")
+    setattr(request, _STATED, level)
 
 
 def consent_of(request: HttpRequest) -> str:
@@ -31,8 +42,11 @@ def is_paused(request: HttpRequest) -> bool:
 def given_consent(request: HttpRequest) -> str:
     """What this request's shopper agreed to, paused or not."""
     consent = get_config().consent
+    stated = getattr(request, _STATED, None)
     if isinstance(consent, str) and consent in CONSENT_LEVELS:
-        return consent
+        return consent if stated is None else min(stated, consent, key=CONSENT_LEVELS.index)
+    if stated is not None:
+        return stated
     level = consent_function()(request)
     if level not in CONSENT_LEVELS:
         log.error("consent callable returned an unknown level level=%r expected=%s", level, CONSENT_LEVELS)

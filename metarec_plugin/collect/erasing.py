@@ -27,7 +27,7 @@ def erase(subject: str) -> dict[str, int]:
             ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)
         return {
             model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
-            for model in (Event, Impression, SubjectState, Exposure)
+            for model in (Event, Impression, Exposure, SubjectState)
         }
 
 

@@ -30,6 +30,7 @@ class Visitor:
     """What the cookie holds, and whether it has to be written again.
 
     `products` and `disliked` are keys, the oldest first. `accessed` says that the answer depends on the cookie.
+    `bearer`: it came in a header of an app, and goes back in one; no cookie is set for it.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -39,6 +40,7 @@ class Visitor:
     returning: bool = False
     changed: bool = False
     accessed: bool = False
+    bearer: bool = False
 
     @property
     def subject(self) -> str:
@@ -80,29 +82,46 @@ class Visitor:
             self.products, self.disliked = [], []
         self.changed = True
 
-    def dumps(self) -> str:
+    def packed(self) -> str:
+        """The id and the products as text that needs no quoting, yet unsigned."""
         marked = [f"{_DISLIKED}{key}" for key in self.disliked]
         listed = urlsafe_b64encode(_SEPARATOR.join([*self.products, *marked]).encode()).decode().rstrip("=")
-        return signing.TimestampSigner(salt=SALT).sign(f"{VERSION}.{self.id}.{listed}")
+        return f"{VERSION}.{self.id}.{listed}"
+
+    def dumps(self) -> str:
+        return signing.TimestampSigner(salt=SALT).sign(self.packed())
 
 
 def loads(cookie: str | None) -> Visitor:
     """Read a cookie. One that is missing, forged, expired or of another version is as good as none."""
-    config = get_config()
     signer = signing.TimestampSigner(salt=SALT)
     try:
-        payload = signer.unsign(cookie or "", max_age=config.cookie_age)
-        version, identity, listed = payload.split(".")
-        products = urlsafe_b64decode(listed + "=" * (-len(listed) % 4)).decode()
-        issued = signing.b62_decode((cookie or "").rsplit(":", 2)[1])
+        return unpacked(signer.unsign(cookie or "", max_age=get_config().cookie_age), issued_at(cookie or ""))
     except (signing.BadSignature, ValueError):
         return Visitor()
+
+
+def issued_at(token: str) -> float:
+    """The moment in a token of a TimestampSigner, whose signature the caller has checked."""
+    return signing.b62_decode(token.rsplit(":", 2)[1])
+
+
+def unpacked(payload: str, issued: float) -> Visitor:
+    """Read what `packed` made. Raises ValueError for anything else."""
+    version, identity, listed = payload.split(".")
+    products = urlsafe_b64decode(listed + "=" * (-len(listed) % 4)).decode()
     if version != VERSION or not _ID.fullmatch(identity):
-        return Visitor()
+        raise ValueError(f"A visitor of version {version!r}.")
     known = products.split(_SEPARATOR) if products else []
     disliked = [key.removeprefix(_DISLIKED) for key in known if key.startswith(_DISLIKED)]
-    looked_at = [key for key in known if not key.startswith(_DISLIKED)][-config.session_products :]
+    looked_at = [key for key in known if not key.startswith(_DISLIKED)][-get_config().session_products :]
     return Visitor(id=identity, products=looked_at, disliked=disliked, issued=issued, returning=True)
+
+
+def bear(request: HttpRequest, visitor: Visitor) -> None:
+    """Let a request speak for the visitor of its header, whatever its cookies say."""
+    visitor.bearer = True
+    setattr(request, ATTRIBUTE, visitor)
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
@@ -122,6 +141,8 @@ def write_cookie(request: HttpRequest, response: HttpResponse) -> None:
     """
     config = get_config()
     visitor = getattr(request, ATTRIBUTE, None)
+    if visitor is not None and visitor.bearer:
+        return
     paused = is_paused(request)
     if paused:
         patch_vary_headers(response, ["Cookie"])

@@ -1,5 +1,6 @@
 """The plugin's tables. Keys of the shop are strings: nothing here refers to a shop model."""
 
+from metarec_plugin.models.api_key import ApiKey
 from metarec_plugin.models.context import ContextDay
 from metarec_plugin.models.erased import ErasedEvent
 from metarec_plugin.models.event import Event
@@ -12,6 +13,7 @@ from metarec_plugin.models.training import TrainingRun
 from metarec_plugin.models.version import ModelVersion
 
 __all__ = [
+    "ApiKey",
     "ContextDay",
     "ErasedEvent",
     "Event",

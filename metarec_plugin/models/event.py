@@ -16,6 +16,7 @@ class Event(models.Model):
     class Source(models.TextChoices):
         LIVE = "live", _("live")
         BEACON = "beacon", _("beacon")
+        API = "api", _("API")
         SYNC = "sync", _("sync")
         IMPORT = "import", _("import")
 

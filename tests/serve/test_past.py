@@ -195,6 +195,18 @@ def test_again_lists_what_was_bought_alone_the_likeliest_first(habits, keys):
     assert keys_of(recommend(ME, placement="again", exclude=[keys[4]])) == [keys[5]]
 
 
+def test_again_lists_what_is_due_before_what_was_bought_yesterday(habits, keys):
+    """Both are bought every thirty days, as often as one another; one of them is due today."""
+    for model in (False, True):
+        if model:
+            habits()
+        for due, fresh in ((keys[4], keys[6]), (keys[12], keys[10])):
+            who = f"user:{due}-{model}"
+            bought(due, 30, 60, 90, 120, subject=who)
+            bought(fresh, 1, 31, 61, 91, subject=who)
+            assert keys_of(recommend(who, placement="again")) == [due, fresh]
+
+
 def test_again_is_empty_for_who_bought_nothing_and_works_without_a_model(keys):
     saw(ME, *keys[:3])
     assert (len(recommend(ME, placement="again")), recommend(ME, placement="again").stage) == (0, "empty")

@@ -28,6 +28,7 @@ def plain(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("metarec/", include("metarec_plugin.urls")),
+    path("api/metarec/v1/", include("metarec_plugin.api.v1.urls")),
     path("in/", LoginView.as_view(next_page="/look/"), name="login"),
     path("out/", LogoutView.as_view(next_page="/look/"), name="logout"),
     path("look/", look),

@@ -1,0 +1,132 @@
+"""The way from the API to `serve`: questions that were checked go in, slates come out as dicts without a score."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import DecimalException
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from metarec_plugin.api.v1.cursors import Cursor, write_cursor
+from metarec_plugin.api.v1.problems import invalid, unknown_name
+from metarec_plugin.collect.subjects import known_subject
+from metarec_plugin.conf import get_config
+from metarec_plugin.exceptions import InvalidRule
+from metarec_plugin.placements import MAX_SIZE
+from metarec_plugin.serve.conditions import product_condition
+from metarec_plugin.serve.guard import Guard
+from metarec_plugin.serve.policy import get_policy
+from metarec_plugin.serve.recommendation import recommend
+from metarec_plugin.serve.rerank import rerank
+from metarec_plugin.serve.slate import Entry, Slate
+from metarec_plugin.storefront import get_storefront
+
+
+def check_placement(name: str, pointer: str) -> None:
+    """A page falls back to the default placement; who writes an app wants to know that a name is wrong."""
+    policy = get_policy()
+    if not policy.knows(name):
+        raise unknown_name(pointer, "placement", name, {*policy.placements, *get_config().placements})
+
+
+def check_filters(filters: Sequence[Mapping[str, Any]], pointer: str) -> None:
+    """Raises the problem of a filter that the mapping, or the database's column, does not take."""
+    products = get_storefront().product_model._default_manager
+    for place, given in enumerate(filters):
+        try:
+            condition = product_condition(dict(given))
+            products.filter(condition.q()).query.sql_with_params()
+        except InvalidRule as error:
+            raise invalid(f"{pointer}/{place}", str(error)) from error
+        except (DecimalException, OverflowError, ValueError, TypeError, ValidationError) as error:
+            raise invalid(f"{pointer}/{place}/value", "The feature cannot have this value.") from error
+
+
+def slate_of(
+    request: HttpRequest, cursor: Cursor, *, trace: bool = False, already: Collection[str] = ()
+) -> Slate:
+    """One part of a list: what the cursor has not shown. already: what the page lists elsewhere."""
+    size = cursor.size
+    if size is None and cursor.room < MAX_SIZE:
+        size = get_policy().placement(cursor.placement).size
+    return recommend(
+        request,
+        k=None if size is None else min(size, cursor.room),
+        placement=cursor.placement,
+        context=cursor.context,
+        exclude=(*cursor.exclude, *cursor.shown, *already),
+        filters=cursor.filters,
+        trace=trace,
+        dry_run=cursor.dry_run,
+    )
+
+
+def page_of(request: HttpRequest, cursors: Sequence[Cursor], traces: Sequence[bool]) -> list[Slate]:
+    """The lists of one page; none repeats what one before it lists, where its placement minds."""
+    listed: dict[str, None] = {}
+    slates = []
+    for cursor, trace in zip(cursors, traces):
+        dedupes = get_policy().placement(cursor.placement).dedupe
+        slate = slate_of(request, cursor, trace=trace, already=listed if dedupes else ())
+        listed.update(dict.fromkeys(entry.key for entry in slate))
+        slates.append(slate)
+    return slates
+
+
+def order_of(request: HttpRequest, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The keys in the shopper's order, each with the place it had; those that may not be shown are left out."""
+    return [{"key": each.key, "rank": each.rank, "was": each.was} for each in rerank(request, keys)]
+
+
+def slate_json(
+    request: HttpRequest, slate: Slate, cursor: Cursor, names: Sequence[str], trace: bool
+) -> dict[str, Any]:
+    """A slate as the API gives it. A pin may stand in each part of a list: what was shown is left out here, too."""
+    shown = set(cursor.shown)
+    fresh = [entry for entry in slate if entry.key not in shown]
+    guard = Guard(slate.placement)
+    entries = [guard(partial(_entry_json, request, entry, names), None) for entry in fresh]
+    found: dict[str, Any] = {
+        "id": slate.id,
+        "placement": slate.placement,
+        "stage": slate.stage,
+        "version": None if slate.model_version is None else str(slate.model_version),
+        "variant": slate.variant,
+        "entries": [entry for entry in entries if entry is not None],
+        "next": _next(request, cursor, [entry.key for entry in fresh]),
+    }
+    if trace:
+        found["trace"] = [step.as_json() for step in slate.trace]
+    return found
+
+
+def _next(request: HttpRequest, cursor: Cursor, fresh: Sequence[str]) -> str | None:
+    after = Cursor(**{**vars(cursor), "shown": (*cursor.shown, *fresh)})
+    return write_cursor(after, known_subject(request)) if fresh and after.room > 0 else None
+
+
+def _entry_json(request: HttpRequest, entry: Entry, names: Sequence[str]) -> dict[str, Any]:
+    storefront, product = get_storefront(), entry.product
+    read = {
+        "key": lambda: entry.key,
+        "title": lambda: storefront.title_of(product),
+        "url": lambda: _absolute(request, storefront.url_of(product)),
+        "image": lambda: _absolute(request, storefront.image_of(product)),
+        "price": lambda: _text(storefront.price_of(product)),
+        "rank": lambda: entry.rank,
+        "source": lambda: entry.source,
+        "reason": lambda: entry.reason,
+        "because": lambda: entry.because or None,
+    }
+    return {name: read[name]() for name in names}
+
+
+def _absolute(request: HttpRequest, url: str) -> str:
+    return request.build_absolute_uri(url) if url else ""
+
+
+def _text(price: Any) -> str | None:
+    return None if price is None else str(price)

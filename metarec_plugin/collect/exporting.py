@@ -1,0 +1,33 @@
+"""Everything stored of a subject, streamed: what the shopper has a right to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Field, Model
+
+from metarec_plugin.models import Event, Exposure, Impression, SubjectState
+
+TABLES: tuple[tuple[str, type[Model]], ...] = (
+    ("events", Event),
+    ("impressions", Impression),
+    ("exposures", Exposure),
+    ("states", SubjectState),
+)
+CHUNK = 500
+
+
+def rows_of(subject: str) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield (table, its rows about the subject as dicts), in the order in which they were stored."""
+    for name, model in TABLES:
+        yield name, _rows(model, subject)
+
+
+def _rows(model: type[Model], subject: str) -> Iterator[dict[str, Any]]:
+    if not subject:
+        return
+    names = [field.attname for field in model._meta.concrete_fields if isinstance(field, Field)]
+    own = model._default_manager.filter(subject=subject).order_by("pk")
+    for values in own.values_list(*names).iterator(CHUNK):
+        yield dict(zip(names, values))

@@ -1,0 +1,223 @@
+"""The report of an experiment: first whether the split is right, then the figures, then what they allow to be said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from django.db.models import Count
+
+from metarec_plugin.feedback.attribution import WINDOWS, Windows
+from metarec_plugin.feedback.outcomes import Outcome, crossed_subjects, outcomes_of
+from metarec_plugin.feedback.power import POWER, detectable
+from metarec_plugin.feedback.result import (
+    DIFFERENT,
+    DRAFT,
+    EARLY,
+    EMPTY,
+    NONE,
+    OPEN,
+    RATIO,
+    Figure,
+    Report,
+    Row,
+)
+from metarec_plugin.feedback.statistics import (
+    ALPHA,
+    BEST_AT,
+    Comparison,
+    Moments,
+    compare_any_time,
+    compare_at_horizon,
+    sample_ratio,
+)
+from metarec_plugin.models import Experiment, Exposure
+
+RATES = ("click", "basket", "conversion", "attributed_conversion")
+AMOUNTS = ("revenue", "attributed_revenue")
+METRICS = ("click", "basket", "conversion", "revenue", "attributed_conversion", "attributed_revenue")
+
+
+def report(experiment: Experiment, windows: Windows = WINDOWS) -> Report:
+    """Say what is known of an experiment by now.
+
+    No figures where the split is wrong: whoever is missing may be missing for what they did. A fixed design compares
+    the first `horizon` subjects, whenever it is read, and nothing before they are there.
+    """
+    draft = experiment.state == Experiment.State.DRAFT  # whose variants were not checked yet
+    variants = () if draft else experiment.variants
+    shares = {str(variant["name"]): float(variant["share"]) for variant in variants}
+    counts = _exposed(experiment)
+    ratio, subjects = sample_ratio(counts, shares), sum(counts.values())
+    found = Report(
+        name=experiment.name, placement=experiment.placement, mode=experiment.mode, design=experiment.design,
+        goal=experiment.goal, state=experiment.state,
+        started_at=experiment.started_at, stopped_at=experiment.stopped_at,
+        subjects=subjects, horizon=experiment.horizon, sample_ratio=ratio, status=EMPTY, verdict="",
+        rows=tuple(Row(name, share, counts.get(name, 0)) for name, share in shares.items()),
+    )  # fmt: skip
+    if draft:
+        return replace(found, status=DRAFT, verdict="It was not started yet.")
+    if not subjects:
+        return replace(found, verdict="Nobody was answered by it yet.")
+    if ratio.alarm:
+        return replace(found, status=RATIO, verdict=_of_ratio(found))
+    fixed = experiment.design == Experiment.Design.FIXED
+    measured = _measured(shares, outcomes_of(experiment, experiment.horizon if fixed else None, windows))
+    return _judged(
+        found, measured, early=fixed and subjects < experiment.horizon, notes=_notes(experiment, measured)
+    )
+
+
+def _exposed(experiment: Experiment) -> dict[str, int]:
+    rows = Exposure.objects.filter(experiment=experiment).order_by().values("variant").annotate(n=Count("pk"))
+    return dict(rows.values_list("variant", "n"))
+
+
+@dataclass
+class _Measured:
+    """Sums over the subjects, by variant and metric."""
+
+    moments: dict[str, dict[str, Moments]]
+    control: str
+    unpriced: int = 0
+    subjects: int = 0
+
+
+def _measured(shares: Mapping[str, float], outcomes: Iterable[Outcome]) -> _Measured:
+    """Add up outcomes as they come: no subject is held."""
+    names = list(shares)
+    found = _Measured(
+        {name: {metric: Moments(binary=metric in RATES) for metric in METRICS} for name in names},
+        control=names[0],
+    )
+    for outcome in outcomes:
+        own = found.moments[outcome.variant]
+        for metric in METRICS:
+            own[metric] = own[metric].plus(float(getattr(outcome, metric)))
+        found.unpriced += outcome.unpriced
+        found.subjects += 1
+    return found
+
+
+def _judged(found: Report, measured: _Measured, *, early: bool, notes: Sequence[str]) -> Report:
+    rows = tuple(replace(row, figures=_figures(found, row, measured, early)) for row in found.rows)
+    found = replace(found, rows=rows)
+    status = EARLY if early else _status(found)
+    more = _power_notes(found, measured) if status == NONE else []
+    return replace(found, status=status, verdict=_verdict(found, status), notes=(*notes, *more))
+
+
+def _figures(found: Report, row: Row, measured: _Measured, early: bool) -> tuple[Figure, ...]:
+    own, control = measured.moments[row.variant], measured.moments[measured.control]
+    compared = row.variant != measured.control and not early
+    return tuple(
+        Figure(
+            metric,
+            own[metric].mean,
+            _compare(found, metric, control[metric], own[metric]) if compared else None,
+        )
+        for metric in METRICS
+    )
+
+
+def _alpha(found: Report, metric: str) -> float:
+    """The goal's chance of an alarm is shared out among the variants (Bonferroni); the rest is for orientation."""
+    return ALPHA / (len(found.rows) - 1) if metric == found.goal else ALPHA
+
+
+def _compare(found: Report, metric: str, control: Moments, variant: Moments) -> Comparison:
+    compare = (
+        compare_at_horizon
+        if found.design == Experiment.Design.FIXED
+        else partial(compare_any_time, best_at=found.horizon or BEST_AT)
+    )
+    return compare(control, variant, _alpha(found, metric))
+
+
+def _goals(found: Report) -> dict[str, Comparison]:
+    """The comparison of the goal, by variant."""
+    figures = {row.variant: row.figure(found.goal) for row in found.rows}
+    return {name: figure.comparison for name, figure in figures.items() if figure and figure.comparison}
+
+
+def _status(found: Report) -> str:
+    if any(each.different for each in _goals(found).values()):
+        return DIFFERENT
+    if found.design == Experiment.Design.FIXED:
+        return NONE
+    return OPEN if found.state == Experiment.State.RUNNING else NONE
+
+
+def _of_ratio(found: Report) -> str:
+    ratio = found.sample_ratio
+    counts = ", ".join(
+        f"{name} {n:,} of {ratio.expected.get(name, 0):,.0f}" for name, n in ratio.observed.items()
+    )
+    return (
+        f"The subjects were not split as the shares say ({counts} expected; p {_p(ratio.p)}): no figures are shown. "
+        "Look for what loses or adds subjects of one variant, and start anew."
+    )
+
+
+def _p(p: float | None) -> str:
+    return "< 0.001" if p is not None and p < 0.001 else f"{p:.3f}" if p is not None else "unknown"
+
+
+def _verdict(found: Report, status: str) -> str:
+    if status == EARLY:
+        ended = "" if found.state == Experiment.State.RUNNING else " It was stopped before its horizon."
+        return f"Too early: {found.subjects:,} of {found.horizon:,} subjects.{ended}"
+    differing = {name: each for name, each in _goals(found).items() if each.different}
+    said = "; ".join(
+        f"{name} is {'above' if each.low > 0 else 'below'} {found.rows[0].variant} in {found.goal}"
+        for name, each in differing.items()
+    )
+    none = (
+        f"No difference in {found.goal} so far."
+        if status == OPEN
+        else f"No difference in {found.goal} was found."
+    )
+    if found.mode != Experiment.Mode.AA:
+        return f"{said}." if differing else none
+    alike = "This is an A/A test: the variants are the same."
+    if not differing:
+        return f"{alike} {none}"
+    rate = "at most" if found.design == Experiment.Design.SEQUENTIAL else "about"
+    return f"{alike} What was found ({said}) is a false alarm, as {rate} {ALPHA:.0%} of such tests raise one."
+
+
+def _notes(experiment: Experiment, measured: _Measured) -> list[str]:
+    notes = []
+    if experiment.design == Experiment.Design.FIXED and measured.subjects == experiment.horizon:
+        notes.append(f"The figures are those of the first {measured.subjects:,} subjects.")
+    if len(experiment.variants) > 2:
+        notes.append(
+            f"Intervals of {experiment.goal} hold for {len(experiment.variants) - 1} comparisons together; those of "
+            "other figures for each alone."
+        )
+    if measured.unpriced:
+        notes.append(f"{measured.unpriced:,} purchases have no price and add nothing to revenue.")
+    if crossed := crossed_subjects(experiment):
+        notes.append(
+            f"{crossed:,} subjects were shown another variant, too; they count for the one that they met first."
+        )
+    return notes
+
+
+def _power_notes(found: Report, measured: _Measured) -> list[str]:
+    control = measured.moments[measured.control][found.goal]
+    if found.design != Experiment.Design.FIXED or not control.mean:
+        return []
+    alpha = _alpha(found, found.goal)
+    errors = (
+        math.sqrt(control.mean_variance + measured.moments[row.variant][found.goal].mean_variance)
+        for row in found.rows[1:]
+    )
+    found_by = max(detectable(error, alpha=alpha) for error in errors)
+    return [
+        f"So many subjects find a difference of {found_by:.4g} ({found_by / control.mean:.1%} of the control) with a "
+        f"chance of {POWER:.0%}; a smaller one may be there."
+    ]
