@@ -14,7 +14,7 @@ from metarec_plugin.collect.opinions import not_support
 from metarec_plugin.collect.supports import BEHIND, Behind, behind_supports, support_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.models import Event, Impression, SubjectState
+from metarec_plugin.models import Event, Exposure, Impression, SubjectState
 
 log = logging.getLogger(__name__)
 RECENT_PER_PRODUCT = 4  # newest events read for each product that is wanted
@@ -130,5 +130,10 @@ def _rename(old: str, new: str) -> int:
     with transaction.atomic(using=router.db_for_write(Event)):
         moved = Event.objects.filter(subject=old).update(subject=new)
         Impression.objects.filter(subject=old).update(subject=new)
+        # In an experiment that both were in, the member stays what they were.
+        seen = Exposure.objects.filter(subject=old)
+        own = Exposure.objects.filter(subject=new).values_list("experiment", flat=True)
+        seen.exclude(experiment__in=list(own)).update(subject=new)
+        seen.delete()
         SubjectState.objects.filter(subject__in=[old, new]).delete()
     return moved

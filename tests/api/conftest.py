@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -16,7 +13,6 @@ from django.test import Client
 
 from metarec_plugin.models import ApiKey
 from metarec_plugin.serve import policy
-from metarec_plugin.storefront import get_storefront
 from shop.models import Product
 from tests.storefronts.factories import make_product
 
@@ -60,27 +56,6 @@ def a_fresh_process() -> Iterator[None]:
     policy.forget_policy()
     yield
     cache.clear()
-
-
-class Ranked(NamedTuple):
-    key: str
-    rank: int
-    was: int
-
-
-@pytest.fixture(autouse=True)
-def an_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for serve.rerank where that is not there."""
-    if find_spec("metarec_plugin.serve.rerank") is None:
-
-        def rerank(request: Any, keys: list[str], *, context: Any = ()) -> list[Ranked]:
-            live = get_storefront().live_products(keys, request)
-            return [
-                Ranked(key, rank, keys.index(key))
-                for rank, key in enumerate(key for key in keys if key in live)
-            ]
-
-        monkeypatch.setitem(sys.modules, "metarec_plugin.serve.rerank", SimpleNamespace(rerank=rerank))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from metarec_plugin.serve.conditions import product_condition
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.policy import get_policy
 from metarec_plugin.serve.recommendation import recommend
-from metarec_plugin.serve.rerank import rerank
+from metarec_plugin.serve.reranking import rerank
 from metarec_plugin.serve.slate import Entry, Slate
 from metarec_plugin.storefront import get_storefront
 
@@ -78,7 +78,9 @@ def page_of(request: HttpRequest, cursors: Sequence[Cursor], traces: Sequence[bo
 
 def order_of(request: HttpRequest, keys: Sequence[str]) -> list[dict[str, Any]]:
     """The keys in the shopper's order, each with the place it had; those that may not be shown are left out."""
-    return [{"key": each.key, "rank": each.rank, "was": each.was} for each in rerank(request, keys)]
+    live = get_storefront().live_products(keys, request)
+    ranked = [each for each in rerank(request, keys) if each.key in live]
+    return [{"key": each.key, "rank": rank, "was": each.was} for rank, each in enumerate(ranked)]
 
 
 def slate_json(
