@@ -26,6 +26,7 @@ _HOME = {
     "record_event": "collect",
     "rerank": "serve",
     "subject_key": "collect",
+    "warm_up": "serve",
 }
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from metarec_plugin.serve import recommend as recommend
     from metarec_plugin.serve import recommend_page as recommend_page
     from metarec_plugin.serve import rerank as rerank
+    from metarec_plugin.serve import warm_up as warm_up
     from metarec_plugin.storefront import Category as Category
     from metarec_plugin.storefront import Embedding as Embedding
     from metarec_plugin.storefront import Interactions as Interactions
@@ -61,5 +63,5 @@ else:
 __all__ = [
     "Ask", "Category", "Embedding", "Interactions", "MetaRecError", "MultiCategory", "Number", "Products", "Slate",
     "Storefront", "Text", "Users", "get_storefront", "recommend", "recommend_page", "record_event", "rerank",
-    "subject_key",
+    "subject_key", "warm_up",
 ]  # fmt: skip

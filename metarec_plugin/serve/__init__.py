@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
+from typing import Any
 
 _HOME = {
     "Ask": "page",
@@ -16,7 +18,7 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect import log_impressions, sign_slate
 from metarec_plugin.collect.impressions import Shown
+from metarec_plugin.collect.reading import read_once
 from metarec_plugin.serve.arranging import arranged, pool_size
 from metarec_plugin.serve.current import get_model, get_version
 from metarec_plugin.serve.experiments import Assigned, assigned, log_exposure
@@ -141,5 +142,5 @@ def _report(question: Question, found: Assigned, subject: str, slate: Slate, sla
             version=slate.model_version,
             variant=found.variant,
         )
-        log_exposure(found, subject)
+        read_once(question.request, ("exposed", found.experiment), partial(log_exposure, found, subject))
     slate_served.send_robust(Slate, slate=slate, subject=subject, placement=question.placement)

@@ -30,10 +30,8 @@ def rules_of(policy: Policy, question: Question, subject: str, now: datetime, gu
     values: dict[str, Any] = {}
     if asked and user:
         values = guard(partial(_declared, question, user, asked), {})
-        if question.request is not None:
-            mark_personal(
-                question.request
-            )  # the list is of what this member declares, whatever it is ranked by
+    if user and question.request is not None and any(rule.who or rule.segment for rule in found):
+        mark_personal(question.request)  # it is a list for members, or for what this one declares
     return Rules(tuple(rule for rule in found if _is_for(rule, user, values)))
 
 

@@ -16,6 +16,7 @@ from tests.bench.odd_page import odd
 from tests.bench.parts import PARTS, Part, without_figures
 from tests.bench.protocols_page import ratings, reproductions
 from tests.bench.quality_page import quality
+from tests.bench.serving_page import serving
 from tests.bench.sets import SETS
 from tests.bench.summary_page import summary
 from tests.bench.support_page import context, pace, supports
@@ -36,7 +37,7 @@ catalogue index. Coverage and calibration error are no means over shoppers and h
 SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
     "supports": supports, "pace": pace, "together": together, "odd": odd, "reproductions": reproductions,
-    "speed": speed, "vectorised": vectorised, "growth": growth,
+    "speed": speed, "serving": serving, "vectorised": vectorised, "growth": growth,
 }  # fmt: skip
 
 

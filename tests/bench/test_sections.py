@@ -38,6 +38,18 @@ def newcomer(**above: list[float]) -> dict:
     return {"among_new": part, "overall": part, "warm_loss": [0.01, 0.005, 0.015], "share_of_lists": 0.04}
 
 
+LOADED = {"throughput": 150.0, "p50": 30.0, "p95": 48.0, "list_p95": 50.0, "events_p95": 40.0}
+SERVING = {
+    "workers": 2, "threads": 4, "postgresql": "18.4", "products": 20_000, "subjects": 100_000, "events": 1_000_000,
+    "concurrency": 8, "lists": 0.8, "through": "the REST API", "arrays": "random", "bundle_mb": 208.7, "factors": 64,
+    "load": [0.4, 2.1], "throughput_ratio": 0.75, "p95_ratio": 1.6, "errors": 0, "peak_mb": 200.0, "aim_p95_ms": 50.0,
+    "bars": {"throughput_ratio": 0.7, "p95_ratio": 1.5, "errors": 0, "peak_mb": 250.0},
+    "held": {"throughput_ratio": True, "p95_ratio": False, "errors": True, "peak_mb": True},
+    "rounds": [{"side": side, "requests": 2_500, "errors": 0} for side in ("ours", "reference")],
+    "medians": {"ours": LOADED, "reference": {**LOADED, "throughput": 200.0, "p95": 30.0}},
+    "memory": {"ours": [{"peak": 200.0}], "reference": [{"peak": 150.0}]},
+    "answers": {"ours": {"list": {"bytes": 2600, "names": ["entries[10].key"]}}},
+}  # fmt: skip
 NEW_PRODUCTS = {
     "ml-1m": {
         "products": 2404, "new_products": 601, "shoppers": 1207, "seed": 0, "learner": "mixture",
@@ -231,6 +243,17 @@ GROWTH = {
         ),
         ("speed", SPEED, ["| 10,000 | MAML | 1.000 (0.50 x) |"]),
         ("speed", {"10000": {"MAML": 1.0}}, ["of an older version"]),
+        (
+            "serving",
+            SERVING,
+            [
+                "| throughput, of the other side's | 0.75 | at least 0.7 | yes |",
+                "| 95th percentile, of the other side's | 1.60 | at most 1.5 | **no** |",
+                "| the plugin | 150.0 | 30.0 | 48.0 | 50.0 | 40.0 | 0 | 200 |",
+                "under 50 ms is the aim: reached",
+                "| the plugin, list | 2,600 | `entries[10].key` |",
+            ],
+        ),
         ("vectorised", VECTORISED, ["| 32 | 1 | 2 | 110.9 | 14.9 | 7.4 [6.4, 11.8] | 1.5e-08 |"]),
         (
             "growth",
@@ -256,7 +279,8 @@ def test_every_section_is_covered_here_and_says_how_it_was_made():
     whole = {
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
         "context": CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER, "odd": ODD,
-        "reproductions": REPRODUCTIONS, "speed": SPEED, "vectorised": VECTORISED, "growth": GROWTH,
+        "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
+        "growth": GROWTH,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
     run = {

@@ -1,0 +1,75 @@
+"""Section of docs/benchmarks.md on a shop under load, beside what it would write itself."""
+
+from __future__ import annotations
+
+from tests.bench.table_page import Figures, table
+
+SIDES = {"ours": "the plugin", "reference": "`implicit` in a bare view"}
+WORDS = {
+    "throughput_ratio": ("throughput, of the other side's", "at least"),
+    "p95_ratio": ("95th percentile, of the other side's", "at most"),
+    "errors": ("requests that failed", "at most"),
+    "peak_mb": ("peak memory of a web process, MB", "at most"),
+}
+
+
+def serving(found: Figures) -> str:
+    """The bars, then what both sides did in figures of their own; found: tests.bench.serving."""
+    bars = [
+        [
+            words,
+            f"{found[name]:.2f}" if "ratio" in name else f"{found[name]:,.0f}",
+            f"{how} {found['bars'][name]:g}",
+            "yes" if found["held"][name] else "**no**",
+        ]
+        for name, (words, how) in WORDS.items()
+    ]
+    medians = found["medians"]
+    aim = "reached" if medians["ours"]["p95"] < found["aim_p95_ms"] else "missed"
+    return "\n".join(
+        [
+            f"{found['workers']} gunicorn workers of {found['threads']} threads each, PostgreSQL "
+            f"{found['postgresql']}, {found['products']:,} products, {found['subjects']:,} shoppers with "
+            f"{found['events']:,} events between them; a closed loop of {found['concurrency']} connections, "
+            f"{found['lists']:.0%} lists of ten and the rest batches of five events, "
+            f"{len(found['rounds']) // 2} rounds of {found['rounds'][0]['requests']:,} requests on each side in turns; "
+            f"medians over the rounds. Ours goes through {found['through']}, with a mixture of "
+            f"{found['arrays']} arrays ({found['bundle_mb']:.0f} MB); it stores ten impressions a list, says a reason "
+            "for each entry, and leaves out what is disliked. The other side reads the history, ranks by ALS of "
+            f"{found['factors']} factors with the shopper's recalculated, reads the products, and stores events in a "
+            "table of four columns. Load, database and web processes share the machine, whose own load was "
+            f"{min(found['load']):.1f} to {max(found['load']):.1f}.\n",
+            table(("", "measured", "bar", "held"), bars),
+            table(
+                (
+                    "side",
+                    "requests/s",
+                    "p50, ms",
+                    "p95, ms",
+                    "lists p95, ms",
+                    "events p95, ms",
+                    "failed",
+                    "peak, MB",
+                ),
+                [_side(side, found) for side in SIDES],
+            ),
+            f"A 95th percentile under {found['aim_p95_ms']:g} ms is the aim: {aim}.\n",
+            table(("answer", "bytes", "holds"), _answers(found)),
+        ]
+    )
+
+
+def _side(side: str, found: Figures) -> list[str]:
+    median = found["medians"][side]
+    names = ("throughput", "p50", "p95", "list_p95", "events_p95")
+    failed = sum(each["errors"] for each in found["rounds"] if each["side"] == side)
+    peak = max(each["peak"] for each in found["memory"][side])
+    return [SIDES[side], *(f"{median[name]:.1f}" for name in names), f"{failed}", f"{peak:,.0f}"]
+
+
+def _answers(found: Figures) -> list[list[str]]:
+    return [
+        [f"{SIDES[side]}, {kind}", f"{each['bytes']:,}", ", ".join(f"`{name}`" for name in each["names"])]
+        for side, kinds in found["answers"].items()
+        for kind, each in kinds.items()
+    ]

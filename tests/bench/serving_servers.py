@@ -1,0 +1,150 @@
+"""The web processes of tests.bench.serving, and the requests that they are sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.bench.serving_store import Store
+from tests.bench.sets import ROOT
+
+OURS, REFERENCE = "ours", "reference"
+SIDES = (OURS, REFERENCE)
+WORKERS, THREADS = 2, 4
+LISTS = 0.8  # of all requests; the rest are batches of events
+BATCH = ("view", "view", "view", "basket", "view")
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    pid: int  # of gunicorn, whose children answer
+
+    def workers(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def memory_mb(self) -> list[dict[str, float]]:
+        """Of each worker the peak of its resident memory, and how much of what it holds now is a file's."""
+        return [_memory(pid) for pid in self.workers()]
+
+
+def _memory(pid: int) -> dict[str, float]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    told = {name: int(value.split()[0]) / 1024 for name, _, value in (line.partition(":") for line in lines)
+            if name in ("VmHWM", "RssFile", "RssAnon")}  # fmt: skip
+    return {"peak": told["VmHWM"], "mapped": told["RssFile"], "own": told["RssAnon"]}
+
+
+@contextmanager
+def served(side: str, environment: Mapping[str, str], log: Path, workers: int = WORKERS) -> Iterator[Server]:
+    """Serve one side; its processes are gone at the end, whatever happened."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, "-m", "gunicorn", "shop.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", str(workers),
+        "--threads", str(THREADS), "--keep-alive", "120", "--graceful-timeout", "5",
+    ]  # fmt: skip
+    whole = {**os.environ, **ONE_THREAD, **environment, "SERVING_SIDE": side}
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=whole, stdout=out, stderr=out)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/process/", process, log)
+        yield Server(port, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=10).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The server did not start:\n{log.read_text()[-2000:]}") from None
+            time.sleep(0.1)
+
+
+class Callers:
+    """Says who a request is of, in each side's own way: a key and a visitor's token, or a signed cookie."""
+
+    def __init__(self, side: str) -> None:
+        from django.conf import settings
+
+        self._side, self.api = side, side == OURS and settings.HAS_API
+        self.root = "/api/metarec/v1/" if side == OURS else "/"
+        self._key = ""
+        if self.api:
+            from metarec_plugin.models import ApiKey
+
+            _, self._key = ApiKey.issue("serving")
+
+    def headers(self, visitor: str) -> dict[str, str]:
+        from metarec_plugin.collect.visitor import Visitor
+        from metarec_plugin.conf import get_config
+
+        if self._side == REFERENCE:
+            from django.core.signing import get_cookie_signer
+
+            from tests.bench.serving_reference import VISITOR
+
+            return {"Cookie": f"{VISITOR}={get_cookie_signer(salt=VISITOR).sign(visitor)}"}
+        if self.api:
+            from metarec_plugin.collect.bearer import write_token
+
+            token = write_token(Visitor(id=visitor, returning=True), "full")
+            return {"Authorization": f"Key {self._key}", "X-Visitor": token}
+        return {"Cookie": f"{get_config().cookie_name}={Visitor(id=visitor).dumps()}"}
+
+
+def plan(store: Store, callers: Callers, n: int, seed: int) -> list[dict[str, Any]]:
+    """n requests of a round; the same shoppers do the same on each side."""
+    rng = np.random.default_rng([store.seed, 7, seed])
+    requests = []
+    for _ in range(n):
+        visitor = store.visitors[rng.integers(store.subjects)]
+        is_list, products = rng.random() < LISTS, store.draw(len(BATCH), rng)
+        if is_list:
+            kind, path, body = "list", "recommendations/", {"placements": [{"name": "home", "size": 10}]}
+            contains = '"key"'
+        else:
+            made = [
+                {"id": str(uuid.UUID(bytes=rng.bytes(16), version=4)), "kind": each, "product": store.keys[product]}
+                for each, product in zip(BATCH, products)
+            ]  # fmt: skip
+            kind, path, body, contains = "events", "events/", {"events": made}, '"stored"'
+        requests.append({"kind": kind, "raw": _raw(callers, visitor, path, body), "contains": contains})
+    return requests
+
+
+def _raw(callers: Callers, visitor: str, path: str, body: Mapping[str, Any]) -> str:
+    text = json.dumps(body)
+    headers = {
+        "Host": "127.0.0.1", "Content-Type": "application/json", "Accept": "application/json",
+        "Content-Length": str(len(text)), **callers.headers(visitor),
+    }  # fmt: skip
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {callers.root}{path} HTTP/1.1\r\n{head}\r\n{text}"
