@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
-from typing import Any
 
 _HOME = {
     "Ask": "page",
