@@ -98,7 +98,7 @@ def email_for(
             "slate": slate, "cards": cards, "rows": _pairs(cards), "heading": heading, "user": user, "site": site,
             "own_page": _own_page(site), "language": translation.get_language(),
         }  # fmt: skip
-        html, text = (render_to_string(f"metarec/email.{kind}", values) for kind in ("html", "txt"))
+        html, text = (render_to_string(f"metarec/email/message.{kind}", values) for kind in ("html", "txt"))
         return Email(address_of(user), heading, text, html)
 
 

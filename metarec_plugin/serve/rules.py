@@ -47,13 +47,13 @@ class Rules:
         """Leave out what is hidden and what a filter does not let through; mark what other rules are about."""
         model = get_storefront().product_model
         for rule in self.of(Rule.Action.HIDE):
-            queryset = queryset.exclude(pk__in=keys_of(model, rule.about()))
+            queryset = queryset.exclude(_among(model, rule))
         for rule in self.of(Rule.Action.FILTER):
-            queryset = queryset.filter(pk__in=keys_of(model, rule.about()))
+            queryset = queryset.filter(_among(model, rule))
         return queryset.annotate(
             **{
                 _MARK.format(rule.pk): Case(
-                    When(pk__in=keys_of(model, rule.about()), then=Value(True)),
+                    When(_among(model, rule), then=Value(True)),
                     default=Value(False),
                     output_field=BooleanField(),
                 )
@@ -124,6 +124,11 @@ class Rules:
 def keys_of(model: Any, about: Q) -> QuerySet[Any, Any]:
     """As a subquery, so that a path to many rows makes no product come twice."""
     return model._base_manager.filter(about).order_by().values("pk")
+
+
+def _among(model: Any, rule: MerchantRule) -> Q:
+    """The products that a rule is about, without a join; a rule of one product needs no subquery either."""
+    return rule.about() if rule.condition is None else Q(pk__in=keys_of(model, rule.about()))
 
 
 def _is_about(rule: MerchantRule, entry: Entry) -> bool:

@@ -41,15 +41,20 @@ class Server:
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def memory_mb(self) -> list[dict[str, float]]:
-        """Of each worker the peak of its resident memory, and how much of what it holds now is a file's."""
+        """Of each worker the peak of its resident memory; of what it holds now how much is a file's and how much its
+        own, and its share where what several processes hold (the bundle's pages) is divided among them.
+        """
         return [_memory(pid) for pid in self.workers()]
 
 
 def _memory(pid: int) -> dict[str, float]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    told = {name: int(value.split()[0]) / 1024 for name, _, value in (line.partition(":") for line in lines)
-            if name in ("VmHWM", "RssFile", "RssAnon")}  # fmt: skip
-    return {"peak": told["VmHWM"], "mapped": told["RssFile"], "own": told["RssAnon"]}
+    told = {}
+    for file in ("status", "smaps_rollup"):
+        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if value.endswith(" kB"):
+                told[name] = int(value.split()[0]) / 1024
+    return {"peak": told["VmHWM"], "mapped": told["RssFile"], "own": told["RssAnon"], "share": told["Pss"]}
 
 
 @contextmanager

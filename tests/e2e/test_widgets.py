@@ -114,6 +114,11 @@ def test_a_quick_view_is_a_dialog_or_the_page_itself(page, scripts):
     dialog = page.get_by_role("dialog")
     dialog.wait_for()
     assert dialog.get_attribute("aria-label") == dialog.locator("h1").inner_text()
+    dialog.get_by_label("Quantity").fill("2")
+    dialog.get_by_role("button", name="Add to basket").click()
+    said = dialog.get_by_role("status")  # within the dialog: what lies outside is told to nobody now
+    said.get_by_text("is in your basket").wait_for()
+    assert page.locator("[data-metarec-basket-count]").inner_text() == "2"
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert link.evaluate("node => node === document.activeElement")

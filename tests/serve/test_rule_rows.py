@@ -69,7 +69,9 @@ def test_segments(publish, visit, keys):
     def first() -> str:
         request = visit(keys[:2])
         request.user = user
-        return recommend(request, placement="home").entries[0].key
+        first = recommend(request, placement="home").entries[0].key
+        assert is_personal(request)
+        return first
 
     assert recommend(visit(keys[:2]), placement="home").entries[0].key == keys[30]
     assert first() == keys[31]

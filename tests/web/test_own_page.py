@@ -178,3 +178,10 @@ def test_the_page_stands_alone_in_a_shop_without_a_frame_for_it(settings):
     page = Client().get(OWN).content.decode()
     assert page.strip().startswith("<!doctype html>")
     assert "<h1>Your recommendations</h1>" in page
+
+
+def test_scripts_are_loaded_as_a_module_with_the_words_they_say(client):
+    page = client.get("/").content.decode()
+    [tag] = re.findall(r"<script[^>]*widgets\.js[^>]*>", page)
+    assert 'type="module"' in tag
+    assert 'data-close="Close"' in tag

@@ -19,6 +19,9 @@ live.setAttribute("role", "status");
 document.body.append(live);
 
 function say(message) {
+  // What lies outside an open dialog is told to nobody.
+  const around = document.querySelector("dialog[open]") ?? document.body;
+  if (live.parentNode !== around) around.append(live);
   live.textContent = "";
   requestAnimationFrame(() => {
     live.textContent = message ?? "";
@@ -127,6 +130,12 @@ async function quickView(link) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const content = page.querySelector("[data-metarec-quick-content]");
   if (!answer.ok || !content) throw new Error("nothing to show");
+  // The page that it is shown on may have the same ids.
+  for (const name of ["id", "for", "aria-labelledby", "aria-describedby"]) {
+    for (const node of content.querySelectorAll(`[${name}]`)) {
+      node.setAttribute(name, node.getAttribute(name).replace(/\S+/g, "metarec-quick-$&"));
+    }
+  }
   const dialog = document.createElement("dialog");
   dialog.className = "metarec-dialog";
   dialog.setAttribute("aria-label", page.querySelector("h1")?.textContent.trim() ?? link.textContent.trim());
