@@ -55,7 +55,8 @@ def planted(transactional_db) -> PlantedShop:
             )
             for i in range(PER_SHELF)
         )
-    users = User.objects.bulk_create(User(username=f"member-{i}") for i in range(MEMBERS))
+    # By number: who is on which side of the split must not hang on the tests that ran before.
+    users = User.objects.bulk_create(User(id=1001 + i, username=f"member-{i}") for i in range(MEMBERS))
     members = Customer.objects.bulk_create(Customer(user=user) for user in users)
     start = timezone.now() - timedelta(days=100)
     for i, member in enumerate(members):
