@@ -25,8 +25,9 @@ ifneq ($(SERVE),0)
 	$(PY) manage.py serve_demo --port $(PORT)
 endif
 
+# Two processes with a thread each; `.venv/bin/pytest tests/serve` runs a folder in one.
 test: $(INSTALLED)
-	DJANGO_SETTINGS_MODULE=tests.settings $(PY) -m pytest
+	OMP_NUM_THREADS=1 DJANGO_SETTINGS_MODULE=tests.settings $(PY) -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .

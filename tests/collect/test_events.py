@@ -113,7 +113,11 @@ def test_a_subject_is_a_user_or_a_visitor(subject: str) -> None:
         record_event(subject, "view", "p")
 
 
-@pytest.mark.parametrize("slate", ["made up", sign_slate("s")[:-1] + "!", "x" * 5_000, "\ud800"])
+@pytest.mark.parametrize(
+    "slate",
+    ["made up", sign_slate("s")[:-1] + "!", "x" * 5_000, "\ud800"],
+    ids=["made up", "forged", "long", "surrogate"],
+)
 def test_a_forged_slate_is_refused(slate: str) -> None:
     with pytest.raises(InvalidSignature):
         record_event("user:7", "click", "p", slate=slate)

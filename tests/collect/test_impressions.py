@@ -59,6 +59,7 @@ def test_a_slate_id_comes_back_as_it_was_signed() -> None:
         5,
         "\ud800",
     ],
+    ids=["empty", "unsigned", "forged", "of another", "long", "none", "a number", "surrogate"],
 )
 def test_a_made_up_slate_id_is_refused(token: object) -> None:
     with pytest.raises(InvalidSignature):

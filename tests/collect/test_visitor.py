@@ -50,6 +50,7 @@ def test_twenty_long_keys_fit_into_a_cookie() -> None:
         "\ud800",
         "\x00",
     ],
+    ids=lambda cookie: "none" if cookie is None else f"{len(cookie)} letters",  # signatures hold the time
 )
 def test_a_forged_or_foreign_cookie_is_as_good_as_none(cookie: str | None) -> None:
     visitor = loads(cookie)
