@@ -98,9 +98,12 @@ def test_a_users_token_speaks_for_the_user(keys: list[str], new_app: Any) -> Non
     "given", ["Key", "Key pk_00000000_nothing", "Key " + "x" * 9_000, "Bearer x", "Key pk_é", "x"]
 )
 def test_a_key_that_is_not_known_is_401(db: None, given: str) -> None:
-    response = Api(Authorization=given).get("recommendations/")
-    assert_problem(response, 401)
-    assert response["WWW-Authenticate"]
+    caller = Api(Authorization=given)
+    for path in ("recommendations/", "nonsense/"):
+        response = caller.get(path)
+        assert_problem(response, 401)
+        assert response["WWW-Authenticate"]
+    assert_problem(caller("POST", "events/", b"x" * 300_000), 401)
 
 
 @pytest.mark.parametrize("token", ["x", "a:b:c", "x" * 9_000, "1.full:x:y"])

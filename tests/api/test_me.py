@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from metarec_plugin.collect import sign_slate
+from metarec_plugin.collect import record_event, sign_slate
+from metarec_plugin.collect.visitor import Visitor, loads
 from metarec_plugin.models import ApiKey, ErasedEvent, Event, Impression
 from tests.api.conftest import ROOT, Api, assert_problem, event
 from tests.storefronts.factories import make_product
@@ -66,6 +67,49 @@ def test_forgetting_leaves_no_row_and_gives_a_new_id(app: Api, keys: list[str]) 
     assert ErasedEvent.objects.count() == 2
     assert app.visitor != old
     assert exported(app)["subject"] != subject
+
+
+def test_who_paused_in_the_browser_sees_and_erases_what_was_stored_before(keys: list[str]) -> None:
+    page = Client()
+    page.cookies["shop_consent"] = "full"
+    page.cookies["metarec"] = visitor = Visitor().dumps()
+    subject = loads(visitor).subject
+    record_event(subject, "view", keys[0])
+    page.cookies["metarec_paused"] = "1"
+    found = json.loads(b"".join(page.get(ROOT + "me/export/").streaming_content))
+    assert [row["product"] for row in found["events"]] == [keys[0]]
+    assert page.delete(ROOT + "me/").json()["deleted"]["event"] == 1
+    assert not Event.objects.exists()
+
+
+def test_not_interested_is_heeded_or_not_recorded(app: Api, keys: list[str], settings: Any) -> None:
+    ask = {"product": keys[0], "verdict": "not_interested"}
+    settings.METAREC = {**settings.METAREC, "DISLIKES": {}}
+    assert app.post("feedback/", ask).json()["changed"] is False
+    assert not Event.objects.exists()
+    settings.METAREC = {**settings.METAREC, "DISLIKES": {"dislike": None}, "SESSION_PRODUCTS": 40}
+    full_cookie = Api(app.headers["Authorization"].removeprefix("Key ")).become("session")
+    assert full_cookie.post("feedback/", ask).json()["changed"] is False, "the token has no room for it"
+
+
+def test_a_low_rating_is_taken_back_by_undo_as_well(app: Api, keys: list[str], settings: Any) -> None:
+    settings.METAREC = {**settings.METAREC, "DISLIKES": {"dislike": None, "rating": 2.0}}
+    app.post("events/", {"events": [event(product=keys[1])]})
+    record_event(Event.objects.get().subject, "rating", keys[0], value=1.0)
+    assert app.get("me/profile/").json()["disliked"] == [keys[0]]
+    assert app.post("feedback/", {"product": keys[0], "verdict": "undo"}).json()["changed"] is True
+    assert app.get("me/profile/").json()["disliked"] == []
+
+
+def test_a_visitors_first_list_may_be_spoken_of_after_their_first_event(
+    api_key: str, keys: list[str]
+) -> None:
+    page = Client()
+    page.cookies["shop_consent"] = "full"
+    slate = page.get(ROOT + "recommendations/?placement=arrivals").json()
+    page.post(ROOT + "events/", {"events": [event(product=keys[0])]}, "application/json")
+    ask = {"product": slate["entries"][0]["key"], "verdict": "why", "slate": slate["id"]}
+    assert page.post(ROOT + "feedback/", ask, "application/json").status_code == 200
 
 
 def test_not_interested_is_shown_no_more_until_it_is_undone(app: Api, new_app: Any, keys: list[str]) -> None:

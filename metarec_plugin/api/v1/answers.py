@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from decimal import DecimalException
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from metarec_plugin.api.v1.cursors import Cursor, write_cursor
@@ -18,6 +16,7 @@ from metarec_plugin.exceptions import InvalidRule
 from metarec_plugin.placements import MAX_SIZE
 from metarec_plugin.serve.conditions import product_condition
 from metarec_plugin.serve.guard import Guard
+from metarec_plugin.serve.page import dedupes
 from metarec_plugin.serve.policy import get_policy
 from metarec_plugin.serve.recommendation import recommend
 from metarec_plugin.serve.reranking import rerank
@@ -34,15 +33,11 @@ def check_placement(name: str, pointer: str) -> None:
 
 def check_filters(filters: Sequence[Mapping[str, Any]], pointer: str) -> None:
     """Raises the problem of a filter that the mapping, or the database's column, does not take."""
-    products = get_storefront().product_model._default_manager
     for place, given in enumerate(filters):
         try:
-            condition = product_condition(dict(given))
-            products.filter(condition.q()).query.sql_with_params()
+            product_condition(dict(given))
         except InvalidRule as error:
             raise invalid(f"{pointer}/{place}", str(error)) from error
-        except (DecimalException, OverflowError, ValueError, TypeError, ValidationError) as error:
-            raise invalid(f"{pointer}/{place}/value", "The feature cannot have this value.") from error
 
 
 def slate_of(
@@ -69,8 +64,7 @@ def page_of(request: HttpRequest, cursors: Sequence[Cursor], traces: Sequence[bo
     listed: dict[str, None] = {}
     slates = []
     for cursor, trace in zip(cursors, traces):
-        dedupes = get_policy().placement(cursor.placement).dedupe
-        slate = slate_of(request, cursor, trace=trace, already=listed if dedupes else ())
+        slate = slate_of(request, cursor, trace=trace, already=listed if dedupes(cursor.placement) else ())
         listed.update(dict.fromkeys(entry.key for entry in slate))
         slates.append(slate)
     return slates

@@ -73,6 +73,7 @@ class View(APIView):
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        self.perform_authentication(request)  # before all else: whatever is answered looks at the caller
         length = request.META.get("CONTENT_LENGTH") or "0"
         limit = get_config().api_max_bytes
         if length.isascii() and length.isdigit() and (len(length) > 12 or int(length) > limit):
@@ -137,4 +138,5 @@ class NotFound(View):
     schema: Any = None
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        self.perform_authentication(request)
         raise problems.not_found("The API has no such address; schema/ lists those that it has.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from rest_framework.settings import api_settings
@@ -13,7 +14,7 @@ from metarec_plugin.models import ApiKey
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class _Throttle(SimpleRateThrottle):
+class _Throttle(SimpleRateThrottle, ABC):
     """DRF binds its rates when the class is made; these are asked for anew each time.
 
     Like DRF's it counts in the cache, not exactly under load: it keeps a busy client in bounds and is no wall.
@@ -24,8 +25,9 @@ class _Throttle(SimpleRateThrottle):
     def __init__(self) -> None:
         self.num_requests, self.duration = 0, 0
 
+    @abstractmethod
     def rate_of(self, request: Any, view: Any) -> str | None:
-        raise NotImplementedError
+        """The rate that counts for a caller, such as "120/min"; None for none."""
 
     def allow_request(self, request: Any, view: Any) -> bool:
         rate = self.rate_of(request, view)

@@ -13,7 +13,7 @@ from metarec_plugin.api.v1.describing import described
 from metarec_plugin.api.v1.problems import invalid, not_found
 from metarec_plugin.api.v1.views.events import require_consent
 from metarec_plugin.collect import consent_of, known_subject, read_slate
-from metarec_plugin.collect.disliking import dislike, take_back_dislike
+from metarec_plugin.collect.disliking import dislike, forgive
 from metarec_plugin.exceptions import InvalidSignature
 from metarec_plugin.models import Impression
 from metarec_plugin.placements import MAX_SIZE
@@ -44,7 +44,7 @@ class Feedback(View):
             if verdict == "not_interested":
                 changed = dislike(self.http, product, slate=slate, position=shown.rank if shown else None)
             else:
-                changed = take_back_dislike(self.http, product)
+                changed = forgive(self.http, product)
         return Response(
             {"product": product, "verdict": verdict, "changed": changed, "reason": reason, "because": because}
         )
@@ -57,7 +57,8 @@ def _shown(request: HttpRequest, token: str, product: str) -> Impression | None:
     except InvalidSignature as error:
         raise invalid("/slate", str(error)) from error
     rows = list(Impression.objects.filter(slate=slate))
-    own = [row for row in rows if row.subject == known_subject(request)]
+    # The first list of a visitor was shown to nobody in particular: the id came with their first event.
+    own = [row for row in rows if row.subject in ("", known_subject(request))]
     if rows and not own:
         raise not_found("There is no such slate.")
     return next((row for row in own if row.product == product), None)

@@ -15,9 +15,9 @@ from rest_framework.response import Response
 from metarec_plugin.api.v1 import responses
 from metarec_plugin.api.v1.base import View
 from metarec_plugin.api.v1.describing import described
-from metarec_plugin.collect import consent_of, disliked_keys, erase, known_subject, support_keys
+from metarec_plugin.collect import consent_of, disliked_keys, known_subject, support_keys
+from metarec_plugin.collect.controls import forget
 from metarec_plugin.collect.exporting import rows_of
-from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event
@@ -53,9 +53,7 @@ class Export(View):
         responses=responses.answers(200, responses.Export),
     )
     def get(self, request: Any) -> StreamingHttpResponse:
-        stream = StreamingHttpResponse(
-            _export(self.http, known_subject(self.http)), content_type="application/json"
-        )
+        stream = StreamingHttpResponse(_export(self.http), content_type="application/json")
         stream["Content-Disposition"] = 'attachment; filename="metarec-export.json"'
         return stream
 
@@ -70,19 +68,17 @@ class Me(View):
         responses=responses.answers(200, responses.Receipt),
     )
     def delete(self, request: Any) -> Response:
-        subject = known_subject(self.http)
-        deleted = erase(subject) if subject else {}
-        forget_reading(self.http)
-        visitor = visitor_of(self.http)
-        if visitor.returning or visitor.changed:
-            visitor.renew(forget_products=True)
+        deleted = forget(self.http)
+        del deleted["cookie"]  # the receipt is of rows
         return Response(
             {"receipt": str(uuid.uuid4()), "erased_at": timezone.now().isoformat(), "deleted": deleted}
         )
 
 
-def _export(request: HttpRequest, subject: str) -> Iterator[str]:
+def _export(request: HttpRequest) -> Iterator[str]:
     visitor = visitor_of(request)
+    # Whoever paused, or allows nothing any more, has a right to see what was stored before.
+    subject = known_subject(request) or (visitor.subject if visitor.returning else "")
     token = (
         {"id": visitor.id, "products": visitor.products, "disliked": visitor.disliked}
         if visitor.returning
