@@ -11,12 +11,13 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.urls import NoReverseMatch, reverse
 
-from metarec_plugin.collect.consent import consent_function
+from metarec_plugin.collect.consent import consent_function, email_consent
 from metarec_plugin.conf import get_config, has_urlconf, installed_middleware, known_keys, unknown_keys
-from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.exceptions import ConfigurationError, InvalidRule
 from metarec_plugin.features.context import require_country
 from metarec_plugin.features.embedder import require_embedder
-from metarec_plugin.storefront import get_storefront
+from metarec_plugin.serve.options import checked
+from metarec_plugin.storefront import Storefront, get_storefront
 from metarec_plugin.storefront.problems import find_problems
 
 TAG = "metarec"
@@ -33,6 +34,27 @@ def check_storefront(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
         storefront = type(get_storefront())
     except ConfigurationError as error:
         return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E001")]
+    return [*_named_wrongly(), *_mapped_wrongly(storefront)]
+
+
+def _named_wrongly() -> list[CheckMessage]:
+    """Settings that speak of the mapping or of a function: placements' options, and who is written to."""
+    found: list[CheckMessage] = []
+    for name, placement in get_config().placements.items():
+        try:
+            checked(placement, {}, f"METAREC['PLACEMENTS'][{name!r}]")
+        except InvalidRule as error:
+            hint = f"METAREC['PLACEMENTS'][{name!r}]; docs/merchandising.md says what the options take."
+            found.append(Error(str(error), hint=hint, obj="METAREC", id="metarec.E001"))
+    try:
+        email_consent()
+    except ConfigurationError as error:
+        hint = "Leave EMAIL_CONSENT out where nobody is to be written to."
+        found.append(Error(str(error), hint=hint, obj="METAREC", id="metarec.E001"))
+    return found
+
+
+def _mapped_wrongly(storefront: type[Storefront]) -> list[CheckMessage]:
     return [
         (Error if problem.id.startswith("E") else Warning)(
             problem.message, hint=problem.hint, obj=problem.obj, id=f"metarec.{problem.id}"

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.http import HttpRequest
+from django.utils.module_loading import import_string
 
 from metarec_plugin.conf_rules import (
     CONSENT_LEVELS,
@@ -34,6 +35,7 @@ __all__ = [
     "WORDLLAMA",
     "Config",
     "PlacementConfig",
+    "function_of",
     "get_config",
     "has_urlconf",
     "installed_middleware",
@@ -148,6 +150,21 @@ def get_config() -> Config:
     if "placements" in values:
         values["placements"] = placements_of(values["placements"])
     return Config(**values)
+
+
+def function_of(key: str, named: str, otherwise: str = "") -> Callable[..., Any]:
+    """Return the function that METAREC[key] names. Raises ConfigurationError; otherwise: what to do then."""
+    try:
+        found = import_string(named)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"METAREC[{key!r}] = {named!r} cannot be imported: {error}. {otherwise}".rstrip()
+        ) from error
+    if not callable(found):
+        raise ConfigurationError(
+            f"METAREC[{key!r}] = {named!r} is {found!r}, no function. {otherwise}".rstrip()
+        )
+    return found
 
 
 def _clear(*, setting: str, **kwargs: object) -> None:

@@ -25,10 +25,6 @@ class InvalidRule(MetaRecError):
     """A condition, rule, placement or experiment cannot be what it says."""
 
 
-class UnknownPlacement(MetaRecError):
-    """No placement of this name is known; pages fall back to the default one, the API says so."""
-
-
 class InvalidData(MetaRecError):
     """A file or log cannot be learned from."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
-from metarec_plugin.conf import CONSENT_LEVELS, get_config
-from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.conf import CONSENT_LEVELS, function_of, get_config
 
 log = logging.getLogger(__name__)
 _STATED = "_metarec_consent"
@@ -65,12 +64,15 @@ def consent_function() -> Callable[[HttpRequest], str]:
     if consent in CONSENT_LEVELS:
         return lambda request: consent
     otherwise = f"Name a level ({', '.join(CONSENT_LEVELS)}) or a function of the request that returns one."
-    try:
-        found = import_string(consent)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"METAREC['CONSENT'] = {consent!r} cannot be imported: {error}. {otherwise}"
-        ) from error
-    if not callable(found):
-        raise ConfigurationError(f"METAREC['CONSENT'] = {consent!r} is {found!r}, no function. {otherwise}")
-    return found
+    return function_of("CONSENT", consent, otherwise)
+
+
+def email_consent() -> Callable[[Any], bool] | None:
+    """Who may be written to: the function of METAREC["EMAIL_CONSENT"], None where nobody may.
+
+    Raises ConfigurationError if it names one that is not there.
+    """
+    named = get_config().email_consent
+    if not isinstance(named, str):
+        return named
+    return function_of("EMAIL_CONSENT", named, "Name a function of a user.") if named else None

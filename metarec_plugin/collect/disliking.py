@@ -16,19 +16,24 @@ from metarec_plugin.models import Event
 KIND = "dislike"
 
 
+def can_dislike(request: HttpRequest) -> bool:
+    """Whether a dislike would be kept: the shop heeds them, and the shopper lets something be remembered."""
+    return get_config().dislikes.get(KIND, 0.0) is None and consent_of(request) != "none"
+
+
 def dislike(
     request: HttpRequest, product: str, *, slate: str | None = None, position: int | None = None
 ) -> bool:
     """Record that the shopper is not interested. Returns whether that is news; saying it twice is saying it once."""
-    if product in disliked_keys(request):
+    if not can_dislike(request) or product in disliked_keys(request):
         return False
     # An id of its own each time: after it was taken back, the same may be said again.
     name = f"{KIND}:{uuid.uuid4().hex}"
     return record_event(request, KIND, product, slate=slate, position=position, event_id=name)
 
 
-def take_back_dislike(request: HttpRequest, product: str) -> bool:
-    """Take back what `dislike` recorded. Returns whether there was anything to take back."""
+def forgive(request: HttpRequest, product: str) -> bool:
+    """Take back every dislike of a product, of whatever kind. Returns whether there was anything to take back."""
     if product not in disliked_keys(request):
         return False
     if consent_of(request) != "full":

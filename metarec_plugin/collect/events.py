@@ -103,7 +103,7 @@ def _keep_in_cookie(visitor: Visitor, event: Event) -> bool:
         visitor.forgive(event.product)
     elif disliked:
         visitor.dislike(event.product)
-        return True
+        return event.product in visitor.disliked  # the cookie may have no room for any
     if event.reverses or event.kind in not_support():
         return bool(event.reverses)
     visitor.add_product(event.product)

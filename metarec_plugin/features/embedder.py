@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.utils.module_loading import import_string
 
-from metarec_plugin.conf import WORDLLAMA
+from metarec_plugin.conf import WORDLLAMA, function_of
 from metarec_plugin.exceptions import ConfigurationError
 
 # A text's embedding is a feature of its own: "title~wordllama" of "title". The name goes into the hash of each of its
@@ -65,17 +64,7 @@ def require_embedder(name: str) -> None:
 
 def _function(name: str) -> Embed:
     otherwise = f"Name {WORDLLAMA!r} or a function that takes a list of n texts and returns an (n, d) array."
-    try:
-        found = import_string(name)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"METAREC['TEXT_EMBEDDER'] = {name!r} cannot be imported: {error}. {otherwise}"
-        ) from error
-    if not callable(found):
-        raise ConfigurationError(
-            f"METAREC['TEXT_EMBEDDER'] = {name!r} is {found!r}, no function. {otherwise}"
-        )
-    return found
+    return function_of("TEXT_EMBEDDER", name, otherwise)
 
 
 def _whole(text: str) -> str:

@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from metarec_plugin.serve.late import MAX_TOKEN, Late, sign_late
+from metarec_plugin.serve.page import dedupes
 from metarec_plugin.serve.question import Products, product_keys
 from metarec_plugin.serve.widget import Filters, Widget, conditions_of, listed_before, widget
 
@@ -72,7 +73,8 @@ def recommend_late(
     anyone = widget(
         None, placement=placement, k=k, context=about, exclude=exclude, filters=conditions, controls=False
     )
-    left_out = (*product_keys(exclude), *listed_before(context.get("request")))
+    before = listed_before(context.get("request")) if dedupes(placement) else ()
+    left_out = (*before, *product_keys(exclude))  # of too many the last ones count
     try:
         address = reverse("metarec:fragment")
     except NoReverseMatch:  # check W004 says so; everybody's list is better than none

@@ -16,9 +16,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 
-from metarec_plugin.collect import read_slate
+from metarec_plugin.collect import disliked_keys, read_slate
 from metarec_plugin.collect.consent import is_paused
-from metarec_plugin.collect.controls import dislike, forget, forgive, set_paused
+from metarec_plugin.collect.controls import forget, set_paused
+from metarec_plugin.collect.disliking import dislike, forgive
 from metarec_plugin.exceptions import InvalidEvent, InvalidSignature
 from metarec_plugin.serve.known import known_of
 from metarec_plugin.serve.privacy import mark_personal
@@ -51,7 +52,7 @@ def opinion(request: HttpRequest) -> HttpResponse:
         else:
             if slate is not None:
                 read_slate(slate)
-            done = dislike(request, product, slate)
+            done = dislike(request, product, slate=slate) or product in disliked_keys(request)
             said = _("You will not see this product here again.")
     except (InvalidEvent, InvalidSignature) as error:
         return JsonResponse({"error": str(error)}, status=400)

@@ -93,6 +93,22 @@ def test_e001_a_value_that_cannot_be_used_in_an_otherwise_sound_shop(wrong: dict
     assert next(iter(wrong)) in found.msg
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"PLACEMENTS": {"sale": {"filters": [{"feature": "colour", "op": "eq", "value": "red"}]}}},
+        {"PLACEMENTS": {"sale": {"diversity": 0.5, "diversity_by": "colour"}}},
+        {"PLACEMENTS": {"sale": {"objective": {"margin": 0.1}}}},
+        {"EMAIL_CONSENT": "no.such.function"},
+    ],
+)
+def test_e001_a_setting_that_speaks_of_what_is_not_there(wrong: dict[str, Any]) -> None:
+    with override_settings(METAREC={"STOREFRONT": "shop.metarec.ShopStorefront", **wrong}):
+        (found,) = checks.check_storefront()
+    assert found.id == "metarec.E001"
+    assert next(iter(wrong)) in f"{found.msg} {found.hint}"
+
+
 def test_e001_tells_a_wrong_value_from_a_missing_storefront() -> None:
     hints = []
     for setting in ({"SYNC_DAYS": "30"}, {}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core import signing
@@ -109,6 +110,7 @@ def test_the_place_is_as_many_cards_high_and_says_nothing(publish):  # noqa: F81
         signing.dumps([1, "home"], salt="metarec.fragment"),
         signing.dumps([9, "home", 4, [], [], []], salt="metarec.fragment"),
     ],
+    ids=["empty", "made up", "long", "nul", "surrogate", "cut", "of a slate", "short", "of another version"],
 )  # fmt: skip
 def test_no_other_list_can_be_asked_for(token):
     with pytest.raises(InvalidSignature):
@@ -135,6 +137,25 @@ def test_what_the_page_listed_before_is_left_out(publish, keys, visit):  # noqa:
     after = LISTED.findall(answer.content.decode())
     assert len(after) == 4
     assert not set(after) & set(LISTED.findall(before))
+
+
+def late_after(listed: str, tag: str, visit) -> Late:  # noqa: F811
+    source = f"{{% load metarec %}}{listed}|{{% recommend_late {tag} %}}"
+    late = Template(source).render(RequestContext(visit())).split("|")[1]
+    return read_late(parse_qs(urlsplit(address_in(late)).query)["list"][0])
+
+
+def test_a_late_list_that_need_not_mind_the_page_does_not(publish, keys, visit):  # noqa: F811
+    publish()
+    listed = "{% recommend k=4 %}"
+    assert late_after(listed, "placement='recent'", visit).exclude == ()
+    assert len(late_after(listed, "placement='home'", visit).exclude) == 4
+
+
+def test_what_is_excluded_by_name_is_kept_however_much_the_page_listed(publish, keys, visit):  # noqa: F811
+    publish()
+    late = late_after("{% recommend k=30 %}", f"placement='home' exclude='{keys[59]}'", visit)
+    assert keys[59] in late.exclude
 
 
 def test_an_empty_list_is_no_content(db):

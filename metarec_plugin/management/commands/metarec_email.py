@@ -11,9 +11,10 @@ from urllib.parse import quote
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.management.base import BaseCommand, CommandError
 
+from metarec_plugin.collect.consent import email_consent
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.serve.email import PLACEMENT, Email, consenting_users, email_consent, email_for, site_url
+from metarec_plugin.serve.email import PLACEMENT, Email, consenting_users, email_for, site_url
 from metarec_plugin.storefront import get_storefront
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -99,10 +100,9 @@ def _paths(folder: Path, pk: Any) -> tuple[Path, Path]:
 
 def _write(folder: Path, pk: Any, email: Email) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{pk}.html").write_text(email.html, "utf-8")
-    (folder / f"{pk}.txt").write_text(
-        f"{email.subject}\n\n{email.text}", "utf-8"
-    )  # last: it says that all is there
+    html, text = _paths(folder, pk)
+    html.write_text(email.html, "utf-8")
+    text.write_text(f"{email.subject}\n\n{email.text}", "utf-8")  # last: it says that all is there
 
 
 def _send(email: Email, connection: Any) -> None:

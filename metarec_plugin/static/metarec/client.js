@@ -155,8 +155,10 @@ export class MetaRec {
       try {
         found.push(...(await this.#call("POST", "events/", { body: { events: batch } })).results);
       } catch (error) {
-        // What was refused will be refused again; what got no answer waits for the next time.
-        if (!(error instanceof ApiError) || AGAIN.includes(error.status) || error.status >= 500) break;
+        // What was refused will be refused again; what got no answer, or a caller who is not known or not allowed
+        // now, waits for the next time.
+        const waits = [401, 403, ...AGAIN];
+        if (!(error instanceof ApiError) || waits.includes(error.status) || error.status >= 500) break;
         found.push(...(error.problem.results ?? []));
       }
       const sent = new Set(batch.map((event) => event.id));
