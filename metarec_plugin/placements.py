@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from metarec_plugin.exceptions import ConfigurationError
@@ -139,8 +139,3 @@ def placements_of(given: Mapping[str, Any]) -> dict[str, PlacementConfig]:
         before = found.get(name, found["default"])
         found[name] = with_options(before, options, f"METAREC['PLACEMENTS'][{name!r}]")
     return found
-
-
-def as_options(placement: PlacementConfig) -> dict[str, Any]:
-    """Return a placement as the options that make it."""
-    return {each.name: asdict(placement)[each.name] for each in fields(placement)}

@@ -16,7 +16,7 @@ ALONE = RepeatParams(1.0, half_life=365.0, power=1.0)
 # A product comes back as its shopper's own time between two purchases passes, half of the way in a quarter of it. Right
 # after a purchase it keeps half of its weight: some buy the same thing the next day, and whoever bought everything
 # today is to have a list too. On validation shoppers of both logs this finds as much as without it, or more.
-USUAL_INTERVAL = 30.0  # days, of a product bought once: between the medians of the two logs (25 and 45)
+USUAL_INTERVAL = 30.0  # days, of a product bought once: a month, until a second purchase tells
 KEPT, PART = 0.5, 0.25
 
 

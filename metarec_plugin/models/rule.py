@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 class Rule(models.Model):
     """One rule. It names a product, or products by a condition on a declared feature; never code.
 
-    condition: {"feature": name, "op": one of serve.rules.OPS, "value": ...}. segment: who it is for,
+    condition: {"feature": name, "op": one of serve.conditions.OPS, "value": ...}. segment: who it is for,
     {"who": "guest" | "member"} or {"feature": a user's feature, "op": ..., "value": ...}; empty for everybody.
     """
 

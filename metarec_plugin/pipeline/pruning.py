@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.models import ModelVersion, TrainingRun
+from metarec_plugin.models import Experiment, ModelVersion, TrainingRun
 from metarec_plugin.pipeline.runs import checkpoints_of
 from metarec_plugin.publish.bundle import bundle_path
 
@@ -39,7 +39,8 @@ def prune(messages: Path | None = None) -> dict[str, int]:
 
 
 def prune_bundles(keep: int) -> int:
-    """Delete the bundles of all but the `keep` newest versions, the current one and the one before it.
+    """Delete the bundles of all but the `keep` newest versions, the current one, the one before it, and those that
+    a running experiment answers by.
 
     The rows stay, with the time in `pruned_at`: what was measured is still to be read. Versions of a run that
     is at work stay whole, because it may be about to promote one. Returns how many folders went.
@@ -52,6 +53,7 @@ def prune_bundles(keep: int) -> int:
         for row in rows:
             if row.is_current:
                 kept |= {row.pk, row.previous_id}
+        kept |= _in_experiments()
         at_work = set(
             TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).values_list("pk", flat=True)
         )
@@ -61,6 +63,13 @@ def prune_bundles(keep: int) -> int:
     pruned = ModelVersion.objects.exclude(pruned_at=None).values_list("pk", flat=True)
     root = get_config().artifacts
     return _remove([*(bundle_path(root, pk) for pk in pruned), *_unfinished(root / "bundles")])
+
+
+def _in_experiments() -> set[object]:
+    """The versions of variants: without its bundle a variant would be answered by the current one, under its name."""
+    running = Experiment.objects.filter(state=Experiment.State.RUNNING).values_list("variants", flat=True)
+    named = [str(variant.get("version") or "") for variants in running for variant in variants]
+    return {version.pk for version in ModelVersion.objects.all() if str(version.pk) in named}
 
 
 def prune_checkpoints() -> int:

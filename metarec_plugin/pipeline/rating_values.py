@@ -12,10 +12,10 @@ import polars as pl
 
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess import clean as cleaning
+from metarec_plugin.preprocess.dataset import log_rules
 from metarec_plugin.preprocess.files import countable, distinct, scan_events
-from metarec_plugin.preprocess.log import COLUMNS, read_log, tomorrow
+from metarec_plugin.preprocess.log import COLUMNS, read_log
 from metarec_plugin.preprocess.splits import TEST, TRAIN, VALIDATION, split_hashed, split_shuffled
-from metarec_plugin.storefront import get_storefront
 from metarec_plugin.train.rating_episodes import Ratings
 
 MIN_RATINGS = 5  # of a product, by training users
@@ -59,9 +59,7 @@ def ratings_from_log(seed: int, kinds: Sequence[str] | None = None, value: str =
     """
     read = read_log(kinds, tuple(dict.fromkeys((*COLUMNS, value))))
     events = _valued(read, kinds, value)
-    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
-    rules = cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",))
-    cleaned = cleaning.clean(events, rules).events
+    cleaned = cleaning.clean(events, log_rules()).events
     source = {"events": "event log", "rows": len(read), "split": "hashed"}
     return _rating_data(cleaned, lambda kept: split_hashed(kept, seed), source, kinds, value)
 

@@ -91,10 +91,14 @@ def cleaned_log(
     """Return the rows of the log that count, in these columns, and the account of those that do not."""
     columns = columns if min_value is None else (*columns, "value")
     read = read_log(kinds or get_config().target_kinds, columns)
-    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
-    # Event ids are unique, so no row of the log repeats another.
-    rules = cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",))
+    rules = log_rules()
     return cleaning.clean(read, rules if min_value is None else (*rules, _low_value(min_value)))
+
+
+def log_rules() -> tuple[Rule, ...]:
+    """The rules that clean the shop's own log; event ids are unique, so no row of it repeats another. One query."""
+    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
+    return tuple(cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",)))
 
 
 def _on_track(

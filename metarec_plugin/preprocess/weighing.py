@@ -1,4 +1,7 @@
-"""The rule by which the products of a support count, in numpy alone: what evaluation measures is what serving does."""
+"""The rule by which the products of a support count, in numpy alone.
+
+Evaluation and serving follow the same one. What is usual, the whole log tells in evaluation, in a request the support.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 from django.db.models import OuterRef, Subquery
 
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.conf import get_config
+from metarec_plugin.collect.lately import taken_lately
 from metarec_plugin.models import Event, SubjectState
 
 Candidate = tuple[str, float]  # product key, score
@@ -32,9 +32,7 @@ def popular(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, k: int
 
 def popular_of_late(k: int) -> Batches:
     """Rank by the number of recent target events, for as long as no model can be served. One query."""
-    kinds = get_config().target_kinds
-    recent = Event.objects.filter(kind__in=kinds).exclude(product="").order_by("-at")
-    counts = Counter(recent.values_list("product", flat=True)[:RECENT_EVENTS])
+    counts = Counter(taken.product for taken in taken_lately(RECENT_EVENTS)[0])
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return _batches(k, lambda start, stop: [(key, math.log(count)) for key, count in ranked[start:stop]])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
@@ -10,9 +10,9 @@ from urllib.parse import urljoin
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from metarec_plugin.collect.consent import email_consent
 from metarec_plugin.collect.subjects import user_subject
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
@@ -52,24 +52,6 @@ def consenting_users(after: Any = None) -> Iterator[Any]:
         if len(page) < CHUNK:
             return
         after = page[-1].pk
-
-
-def email_consent() -> Callable[[Any], bool] | None:
-    """The function of METAREC["EMAIL_CONSENT"]. Raises ConfigurationError if it names one that is not there."""
-    named = get_config().email_consent
-    if not isinstance(named, str):
-        return named
-    if not named:
-        return None
-    try:
-        found = import_string(named)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"METAREC['EMAIL_CONSENT'] = {named!r} cannot be imported: {error}."
-        ) from error
-    if not callable(found):
-        raise ConfigurationError(f"METAREC['EMAIL_CONSENT'] = {named!r} is {found!r}, no function of a user.")
-    return found
 
 
 def address_of(user: Any) -> str:

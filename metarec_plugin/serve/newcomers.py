@@ -166,15 +166,17 @@ def _rows(keys: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in feature_rows(queryset, storefront.products.features)}
 
 
-_shelf: Shelf | None = None
+KEPT = 7  # shelves: of the current version and of those that experiments answer by
+_shelves: dict[str, Shelf] = {}
 
 
 def get_shelf(model: OnlineModel) -> Shelf | None:
     """Return the shelf of the served model, or None where its bundle says nothing of features or none are to show."""
-    global _shelf
+    global _shelves
     if not holds_content(model.arrays) or not get_config().new_products:
         return None
-    shelf = _shelf
-    if shelf is None or shelf.version != model.version:
-        shelf = _shelf = Shelf(model)
+    shelf = _shelves.get(model.version)
+    if shelf is None:
+        shelf = Shelf(model)
+        _shelves = {**dict(list(_shelves.items())[1 - KEPT :]), model.version: shelf}
     return shelf

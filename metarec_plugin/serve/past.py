@@ -14,7 +14,6 @@ from metarec_plugin.adapt.repeats import BuyAgain, Past
 from metarec_plugin.collect import Bought, bought_by, consent_of, disliked_keys
 from metarec_plugin.collect.reading import read_once
 from metarec_plugin.conf import get_config
-from metarec_plugin.placements import ONLY
 from metarec_plugin.serve.question import Question
 
 DAY_SECONDS = 86_400.0
@@ -55,8 +54,8 @@ def read_past(question: Question, subject: str, model: OnlineModel | None) -> Ow
     repeats = question.options.repeats
     if repeats is None:
         repeats = model is not None and BuyAgain(model.arrays).known
-    bought = bought_by(subject) if repeats and subject else []
     who = question.who
+    bought = read_once(who, ("bought", subject), lambda: bought_by(subject)) if repeats and subject else []
     level = "full" if isinstance(who, str) else consent_of(who)
     disliked = read_once(who, ("disliked", level), lambda: disliked_keys(who))
     return OwnPast(disliked, {each.product: each for each in bought})
@@ -82,7 +81,3 @@ def with_past(model: OnlineModel, scores: np.ndarray, past: OwnPast) -> tuple[np
         return scores, scores
     mixed = BuyAgain(model.arrays).mixed(scores, past.of(model))
     return mixed, scores + (mixed - scores).min()
-
-
-def only_again(question: Question) -> bool:
-    return question.options.repeats == ONLY

@@ -105,13 +105,15 @@ class _Today:
 
 
 _today = _Today()
-_last: tuple[str, dict[str, Priors]] = ("", {})
+KEPT = 7  # groups: of the current version and of those that experiments answer by
+_by_version: dict[str, dict[str, Priors]] = {}
 
 
 def _priors_of(model: OnlineModel) -> dict[str, Priors]:
-    """The groups of the served bundle, made once."""
-    global _last
-    version, priors = _last
-    if version != model.version:
-        _last = version, priors = model.version, priors_in(model.arrays)
+    """The groups of a served bundle, made once."""
+    global _by_version
+    priors = _by_version.get(model.version)
+    if priors is None:
+        priors = priors_in(model.arrays)
+        _by_version = {**dict(list(_by_version.items())[1 - KEPT :]), model.version: priors}
     return priors

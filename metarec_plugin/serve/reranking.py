@@ -16,7 +16,7 @@ from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.policy import Policy, get_policy
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Products, read_question
-from metarec_plugin.serve.shopper import history_of, subject_of
+from metarec_plugin.serve.shopper import history_of, past_of, subject_of
 from metarec_plugin.serve.strategies import adapts_from
 
 PLACEMENT = "search"
@@ -57,10 +57,10 @@ def _gained(
 ) -> np.ndarray:
     """Return (n,): log p(product | support) - log p(product) of each key, 0 where either is not known."""
     question = read_question(who, len(keys), PLACEMENT, options, context, ())
-    history = history_of(question)[0]
-    if question.request is not None and (history or subject_of(who or "")):
+    history, disliked = history_of(question)[0], past_of(question, None).disliked
+    if question.request is not None and (history or disliked or subject_of(who or "")):
         mark_personal(question.request)  # no cache may show this order to another
-    support = question.support(history)
+    support = question.support(tuple(key for key in history if key not in disliked))
     gained = np.zeros(len(keys))
     if not support:
         return gained

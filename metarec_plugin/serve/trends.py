@@ -11,8 +11,8 @@ import numpy as np
 from django.utils import timezone
 
 from metarec_plugin.adapt.trending import rising
+from metarec_plugin.collect.lately import taken_lately
 from metarec_plugin.conf import get_config
-from metarec_plugin.models import Event
 
 WINDOW_DAYS, HALF_LIFE_DAYS = 7.0, 3.0
 NEWEST = 20_000  # events looked at: in a shop with more of them in two windows, the windows are shorter
@@ -66,14 +66,9 @@ class Kept:
 
 def _ranking(window: float, half_life: float) -> Ranking:
     now = timezone.now()
-    events = (
-        Event.objects.filter(kind__in=get_config().target_kinds, at__gt=now - timedelta(days=2 * window))
-        .exclude(product="")
-        .order_by("-at")
-        .values_list("product", "subject", "at")[:NEWEST]
-    )
+    events, more = taken_lately(NEWEST, now - timedelta(days=2 * window))
     rows = [(product, subject, (now - at).total_seconds() / DAY_SECONDS) for product, subject, at in events]
-    if len(rows) == NEWEST:  # not all of the two windows was read
+    if more and rows:  # not all of the two windows was read
         window = min(window, rows[-1][2] / 2)
     # The newest of a shopper's events with a product in each window: rows come newest first.
     once: dict[tuple[str, str, bool], float] = {}

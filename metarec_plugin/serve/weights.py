@@ -61,4 +61,5 @@ def _evidence(events: list[Behind]) -> Evidence:
         dwell[timed] = seconds[timed] / np.median(seconds[timed])
     if (said := ~np.isnan(rated)).any():
         value[said] = (rated[said] - rated[said].mean()) / (rated[said].std() or 1.0)
-    return Evidence(kinds, np.array([max(each.quantity, 1) for each in events], dtype=float), dwell, value)
+    quantity = np.array([max(each.quantity, 1) for each in events], dtype=float)
+    return Evidence(kinds, quantity / np.median(quantity), dwell, value)

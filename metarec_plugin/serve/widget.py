@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from metarec_plugin.collect.controls import can_dislike
+from metarec_plugin.collect.disliking import can_dislike
 from metarec_plugin.serve.cards import cards_of
 from metarec_plugin.serve.page import dedupes
 from metarec_plugin.serve.privacy import is_personal

@@ -1,6 +1,6 @@
 """A closed loop of HTTP clients in a process of its own: each sends its next request when its last one is answered.
 
-usage: python -m tests.bench.serving_load PLAN PORT CONCURRENCY
+usage: python -m tests.bench.serving_load PLAN PORT CONCURRENCY PROCESSES
 PLAN is a JSON list of {"kind", "raw", "contains"}: a whole request as text, and what the answer must contain. Every
 client keeps one connection; the processes that answer have as many of them each. Prints figures as JSON.
 """

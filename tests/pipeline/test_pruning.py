@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from metarec_plugin.exceptions import BundleError
-from metarec_plugin.models import ModelVersion, TrainingRun
+from metarec_plugin.models import Experiment, ModelVersion, TrainingRun
 from metarec_plugin.pipeline import pruning, runs
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import bundle_path, write_bundle
@@ -54,6 +54,22 @@ def test_the_current_version_its_predecessor_and_the_newest_stay(root, versions)
     assert ModelVersion.objects.count() == 6, "what was measured is still to be read"
     assert pruning.prune()["bundles"] == 0
     assert registry.rollback().pk == versions[1].pk
+
+
+def test_what_a_running_experiment_answers_by_stays(root, versions):
+    variants = [
+        {"name": "now", "share": 0.5},
+        {"name": "before", "share": 0.5, "version": str(versions[0].pk)},
+    ]
+    experiment = Experiment.objects.create(
+        name="old", placement="home", variants=variants, state=Experiment.State.RUNNING
+    )
+    Experiment.objects.create(name="odd", placement="product", variants=[{"version": "x"}], state="running")
+    pruning.prune()
+    assert on_disk(root, versions) == [True, False, False, False, True, True]
+    Experiment.objects.filter(pk=experiment.pk).update(state=Experiment.State.STOPPED)
+    pruning.prune()
+    assert on_disk(root, versions) == [False, False, False, False, True, True]
 
 
 def test_a_pruned_version_is_refused_in_words_and_not_listed(versions, capsys):

@@ -11,7 +11,9 @@ from django.core.management import CommandError, call_command
 from django.utils import translation
 
 from metarec_plugin import record_event
+from metarec_plugin.management.commands import metarec_email
 from metarec_plugin.serve import email
+from metarec_plugin.serve.email import Email
 from shop.models import Product
 
 SITE = "https://shop.example/uk"
@@ -120,6 +122,14 @@ def test_what_cannot_be_is_said_before_anything_is_sent(users, settings, change,
     with pytest.raises(CommandError, match=error):
         call_command("metarec_email", *options)
     assert mail.outbox == []
+
+
+def test_a_key_of_any_text_stays_in_its_folder(tmp_path):
+    folder = tmp_path / "out"
+    for pk in ("../evil", "team/7", "a b"):
+        metarec_email._write(folder, pk, Email("a@mail.example", "Subject", "<p>", "text"))
+        assert all(path.exists() for path in metarec_email._paths(folder, pk))
+    assert [path.name for path in tmp_path.iterdir() if path.name != "metarec"] == ["out"]
 
 
 def test_titles_are_escaped_in_html_and_plain_in_text(users):

@@ -25,7 +25,7 @@ WORDS = ("oat", "goat")  # the first thirty products are of the one, the others 
 
 @pytest.fixture(autouse=True)
 def empty_shelf(monkeypatch):
-    monkeypatch.setattr(newcomers, "_shelf", None)
+    monkeypatch.setattr(newcomers, "_shelves", {})
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_new_products_are_looked_for_once_in_a_while(shelved, make, visit, keys,
         late = make("Oat cream")
         with django_assert_num_queries(1):
             assert entry_of(recommend(request, placement="home", k=20), late) is None
-        newcomers._shelf._look_at = time.monotonic()
+        newcomers.get_shelf(get_model())._look_at = time.monotonic()
         assert entry_of(recommend(request, placement="home", k=20), late)
 
 
@@ -202,7 +202,7 @@ def test_only_what_changed_is_placed_again(shelved, make, visit, keys, monkeypat
     goat = make("Goat milk")
     request = visit(keys[:3])
     recommend(request, placement="home", k=20)
-    shelf = newcomers._shelf
+    shelf = newcomers.get_shelf(get_model())
     sizes = []
     place = shelf._content.place
     monkeypatch.setattr(
@@ -232,9 +232,22 @@ def test_many_new_products_are_placed_over_several_pages(shelved, make, visit, k
     shown = []
     for _ in range(4):
         recommend(request, placement="home")
-        shown.append(set(newcomers._shelf._shown[0]))
+        shown.append(set(newcomers.get_shelf(get_model())._shown[0]))
     assert [len(each) for each in shown] == [2, 4, 5, 5]
     assert shown[-1] == made
+
+
+def test_versions_that_take_turns_keep_their_shelves(shelved, make, visit, keys):
+    shelved()
+    first = get_model()
+    make("Oat drink")
+    shelf = newcomers.get_shelf(first)
+    shelved()
+    second = newcomers.get_shelf(get_model())
+    assert shelf is not second
+    for _ in range(3):
+        assert newcomers.get_shelf(first) is shelf
+        assert newcomers.get_shelf(get_model()) is second
 
 
 def test_zero_new_products_leave_them_out(shelved, make, visit, keys):

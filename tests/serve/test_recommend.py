@@ -296,6 +296,10 @@ def test_what_a_worker_adapts_by_a_network_is_asked_for_however_small_the_catalo
     publish()
     model = get_model()
     assert not reads_states(model)
+    for products, reads in ((99_999, False), (100_000, True)):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(model), "__len__", lambda self, n=products: n)
+            assert reads_states(model) is reads
     monkeypatch.setattr(model, "kind", "network")
     assert reads_states(model)
     with override_settings(METAREC={**METAREC, "SUPPORT_WEIGHTS": {"kinds": {"view": 0.5}}}):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import metarec_plugin
+from metarec_plugin.collect import record_event
 from metarec_plugin.models import Impression
 from metarec_plugin.serve import rerank
 from metarec_plugin.serve.privacy import is_personal
@@ -80,3 +81,12 @@ def test_a_personal_order_is_for_no_shared_cache_and_leaves_no_impression(publis
 def test_few_results(publish, visit, keys, count):
     publish()
     assert order(rerank(visit(keys[:2]), keys[10 : 10 + count])) == keys[10 : 10 + count]
+
+
+def test_a_disliked_product_is_nothing_to_order_by(publish, visit, keys):
+    publish()
+    request = visit(keys[:1], consent="session")
+    assert order(rerank(request, keys[5:35])) != keys[5:35]
+    record_event(request, "dislike", keys[0])
+    assert order(rerank(request, keys[5:35])) == keys[5:35]
+    assert is_personal(request)

@@ -31,7 +31,7 @@ def broken(texts: list[str]) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(newcomers, "_shelf", None)
+    monkeypatch.setattr(newcomers, "_shelves", {})
     embedder.find_embedder.cache_clear()
 
 

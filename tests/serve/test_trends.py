@@ -62,6 +62,24 @@ def test_what_rose_leads_and_what_fell_or_only_is_popular_is_not_listed():
     assert dict(found).get("once", 0) < found[0][1] / 3
 
 
+def test_what_was_given_back_whole_does_not_rise_and_what_was_in_part_does():
+    store(planted())
+    whole, part = bought("whole", 40, 1), bought("part", 40, 1)
+    for event in part:
+        event.quantity = 3
+    returned = [
+        Event(
+            event_id=f"return:{event.event_id}", subject=event.subject, kind="return", product=event.product,
+            at=event.at + timedelta(minutes=1), quantity=1, reverses=event.event_id,
+        )
+        for event in [*whole, *part]
+    ]  # fmt: skip
+    store([*whole, *part, *returned])
+    names = [key for key, _ in trending()]
+    assert "whole" not in names
+    assert "part" in names
+
+
 def test_one_query_a_minute(django_assert_num_queries, monkeypatch):
     store(planted())
     with django_assert_num_queries(1):

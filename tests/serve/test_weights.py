@@ -10,9 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from metarec_plugin.collect.supports import Behind
 from metarec_plugin.models import Event, SubjectState
 from metarec_plugin.pipeline import states
 from metarec_plugin.serve import recommend
+from metarec_plugin.serve.weights import _evidence
 
 HALF = 30  # of sixty products: department A, then B
 VIEWED, BOUGHT = 3, 40
@@ -89,3 +91,10 @@ def test_even_weights_change_nothing(shop, settings, keys):
     before = [entry.key for entry in recommend(SUBJECT, placement="home")]
     settings.METAREC = {**settings.METAREC, "SUPPORT_WEIGHTS": even}
     assert [entry.key for entry in recommend(SUBJECT, placement="home")] == before
+
+
+def test_quantities_count_beside_those_of_the_same_shopper():
+    now = timezone.now()
+    packs = [Behind("purchase", quantity, None, now) for quantity in (12, 24, 96)]
+    weights = _evidence(packs).quantity
+    assert weights.tolist() == [0.5, 1.0, 4.0]
