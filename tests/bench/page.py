@@ -19,7 +19,7 @@ from tests.bench.quality_page import quality
 from tests.bench.serving_page import serving
 from tests.bench.sets import SETS
 from tests.bench.summary_page import summary
-from tests.bench.support_page import context, pace, supports
+from tests.bench.support_page import context, gate_context, pace, supports
 from tests.bench.table_page import made
 from tests.bench.together_page import together
 from tests.bench.tracks_page import track
@@ -36,8 +36,8 @@ catalogue index. Coverage and calibration error are no means over shoppers and h
 # Of the parts with one JSON each; the others have a section for each data set.
 SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
-    "supports": supports, "pace": pace, "together": together, "odd": odd, "reproductions": reproductions,
-    "speed": speed, "serving": serving, "vectorised": vectorised, "growth": growth,
+    "gate_context": gate_context, "supports": supports, "pace": pace, "together": together, "odd": odd,
+    "reproductions": reproductions, "speed": speed, "serving": serving, "vectorised": vectorised, "growth": growth,
 }  # fmt: skip
 
 

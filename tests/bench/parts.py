@@ -177,12 +177,15 @@ PARTS = (
     Part("ratings", "Ratings", ("ratings",), _of_movies("ratings", False), _MOVIES),
     Part("context", "Who and when", ("context",), _script("context", data=True)),
     Part(
+        "gate_context", "The moment in the gate", ("gate_context",), _script("gate_context", data=True)
+    ),
+    Part(
         "supports", "What counts as support", ("supports",),
         _by_set("supports", ("online-retail", "demo", "ml-1m")),
     ),
     Part("pace", "How often a shopper buys", ("pace",), _script("pace", data=True)),
     Part("together", "The rest of a basket", ("together",), _by_set("together", ("online-retail", "demo"))),
-    Part("odd", "Logs that nobody tuned on", ("odd",), _script("odd")),
+    Part("odd", "Logs that nobody tuned on", ("odd",), _script("odd", "--budget-seconds", "20")),
     Part(
         "reproductions", "Public tables measured again", ("reproductions",),
         _of_movies("reproductions", True), _MOVIES,

@@ -93,6 +93,9 @@ TOGETHER = {
 }  # fmt: skip
 OF_RUN = {"seed": 0, "date": "2026-01-02", "command": "python -m tests.bench.supports", "seconds": 1.0}
 COMPARED = {"mean": [0.001, -0.001, 0.003], "share": 0.01, "by_k": {"1": [0.0, -0.002, 0.002]}}
+GATE_CONTEXT = {
+    "demo": {"k": {"3": {"shoppers": 490, "plain": 0.1, "mean": 0.001, "low": -0.001, "high": 0.003}}}
+}
 SUPPORTS = {
     "demo": {
         "weights": {
@@ -211,6 +214,11 @@ GROWTH = {
             ["**demo store, seed 0**", "context: in use.", "| hour | test | +0.0020 [+0.0010, +0.0030] | yes |"],
         ),
         (
+            "gate_context",
+            GATE_CONTEXT,
+            ["| demo store | k = 3 | 490 | 0.1000 | +0.0010 [-0.0010, +0.0030] |"],
+        ),
+        (
             "supports",
             SUPPORTS,
             [
@@ -281,7 +289,7 @@ def test_a_section_shows_its_figures_with_their_intervals(part: str, figures: di
 def test_every_section_is_covered_here_and_says_how_it_was_made():
     whole = {
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
-        "context": CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER, "odd": ODD,
+        "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER, "odd": ODD,
         "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
         "growth": GROWTH,
     }  # fmt: skip
