@@ -289,8 +289,8 @@ def test_a_section_shows_its_figures_with_their_intervals(part: str, figures: di
 def test_every_section_is_covered_here_and_says_how_it_was_made():
     whole = {
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
-        "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER, "odd": ODD,
-        "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
+        "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER,
+        "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
         "growth": GROWTH,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
