@@ -71,20 +71,33 @@ def disliked_by(subjects: Sequence[str]) -> dict[str, frozenset[str]]:
         Event.objects.filter(subject__in=subjects)
         .filter(Q(kind__in=list(kinds)) | ~Q(reverses=""))
         .order_by("at", "id")
-        .values_list("subject", "event_id", "kind", "product", "value", "reverses")
+        .values_list("subject", *Told._fields)
     )
-    told = list(rows)
-    taken_back = {(subject, reverses) for subject, *_, reverses in told if reverses}
-    newest: dict[tuple[str, str], bool] = {}
-    for subject, event_id, kind, product, value, reverses in told:
-        said = None if reverses or not product else opinion(kind, value)
-        if said is not None and (subject, event_id) not in taken_back:
-            newest[subject, product] = said
-    return found | _by_subject(pair for pair, disliked in newest.items() if disliked)
+    told: dict[str, list[Told]] = {}
+    for subject, *row in rows:
+        told.setdefault(subject, []).append(Told(*row))
+    return found | {subject: disliked_of(own) for subject, own in told.items()}
 
 
-def _by_subject(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for subject, product in pairs:
-        found.setdefault(subject, set()).add(product)
-    return {subject: frozenset(products) for subject, products in found.items()}
+class Told(NamedTuple):
+    """What an event says of its subject's opinion."""
+
+    event_id: str
+    kind: str
+    product: str
+    value: float | None
+    reverses: str
+
+
+def disliked_of(oldest_first: Iterable[Told]) -> frozenset[str]:
+    """Return the products of which one subject's newest opinion, not taken back, is a dislike."""
+    if not get_config().dislikes:
+        return frozenset()
+    told = list(oldest_first)
+    taken_back = {each.reverses for each in told if each.reverses}
+    newest: dict[str, bool] = {}
+    for each in told:
+        said = None if each.reverses or not each.product else opinion(each.kind, each.value)
+        if said is not None and each.event_id not in taken_back:
+            newest[each.product] = said
+    return frozenset(product for product, disliked in newest.items() if disliked)

@@ -85,6 +85,6 @@ def _ranked(model: OnlineModel, scores: np.ndarray, excluded: np.ndarray, lift: 
 
 def _batches(k: int, part: Callable[[int, int], Sequence[Candidate]]) -> Batches:
     """First somewhat more than k, then many: two batches, so the number of queries has a bound."""
-    first = 2 * k + 10
+    first = k + max(6, k // 4)
     yield part(0, first)
     yield part(first, first + FURTHER)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.adapt.repeats import BuyAgain, Past
-from metarec_plugin.collect import Bought, bought_by, consent_of, disliked_keys
+from metarec_plugin.collect import Bought, bought_by
 from metarec_plugin.collect.reading import read_once
 from metarec_plugin.conf import get_config
 from metarec_plugin.serve.question import Question
@@ -44,8 +44,10 @@ def _days_since(moments: Iterable[datetime]) -> np.ndarray:
     return np.maximum(np.array(days, dtype=np.float64), 0)
 
 
-def read_past(question: Question, subject: str, model: OnlineModel | None) -> OwnPast:
-    """Ask for dislikes, and for what was bought where the placement wants it: a query each, none for nobody.
+def read_past(
+    question: Question, subject: str, disliked: frozenset[str], model: OnlineModel | None
+) -> OwnPast:
+    """Ask for what was bought, where the placement wants it: one query, none for nobody.
 
     subject: whose events the server holds; empty where there are none.
     """
@@ -56,8 +58,6 @@ def read_past(question: Question, subject: str, model: OnlineModel | None) -> Ow
         repeats = model is not None and BuyAgain(model.arrays).known
     who = question.who
     bought = read_once(who, ("bought", subject), lambda: bought_by(subject)) if repeats and subject else []
-    level = "full" if isinstance(who, str) else consent_of(who)
-    disliked = read_once(who, ("disliked", level), lambda: disliked_keys(who))
     return OwnPast(disliked, {each.product: each for each in bought})
 
 

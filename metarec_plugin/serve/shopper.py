@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from django.http import HttpRequest
 
 from metarec_plugin.adapt.online import OnlineModel
-from metarec_plugin.collect import consent_of, known_subject, support_events, support_keys
+from metarec_plugin.collect import consent_of, disliked_keys, known_subject, support_events, support_keys
+from metarec_plugin.collect.newest import Newest, newest_of
 from metarec_plugin.collect.reading import read_once
 from metarec_plugin.collect.supports import Behind
 from metarec_plugin.conf import get_config
@@ -39,14 +40,27 @@ def history_of(question: Question) -> History:
     if not who or not question.options.history:
         return NO_HISTORY
     window = get_config().support_window
-    if rule_of_settings() is None or not subject_of(who):
-        return read_once(
-            who, ("history", _level(who), window), lambda: (tuple(support_keys(who, window)), {})
-        )
-    behind = read_once(who, ("behind", _level(who), window), lambda: support_events(who, window))
-    return tuple(behind), behind
+    if subject_of(who) and rule_of_settings() is not None:
+        behind = read_once(who, ("behind", _level(who), window), lambda: support_events(who, window))
+        return tuple(behind), behind
+    found = _newest(who).products
+    if found is None:
+        found = read_once(who, ("history", _level(who), window), lambda: tuple(support_keys(who, window)))
+    return found, {}
 
 
 def past_of(question: Question, model: OnlineModel | None) -> OwnPast:
     """The dislikes, and what was bought where the placement wants it."""
-    return read_past(question, subject_of(question.who), model)
+    who = question.who
+    disliked = _newest(who).disliked if who and get_config().dislikes else frozenset()
+    if disliked is None:
+        disliked = read_once(who, ("disliked", _level(who)), lambda: disliked_keys(who))
+    return read_past(question, subject_of(who), disliked, model)
+
+
+def _newest(who: HttpRequest | str) -> Newest:
+    """What one query of the log tells; nothing where the cookie holds what is known."""
+    subject, window = subject_of(who), get_config().support_window
+    if not subject:
+        return Newest(None, None)
+    return read_once(who, ("newest", subject, window), lambda: newest_of(subject, window))

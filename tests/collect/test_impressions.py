@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from metarec_plugin.collect import impressions, log_impressions, read_slate, sign_slate
 from metarec_plugin.collect.impressions import Shown
@@ -28,6 +30,24 @@ def test_a_slate_is_stored_in_one_insert(django_assert_num_queries: Any) -> None
     )
     assert list(rows) == [("s1", "user:7", "p1", "adapted", 1.0), ("s1", "user:7", "p2", "popular", 0.25)]
     assert set(Impression.objects.values_list("placement", "version", "variant")) == {("home", version, "b")}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("n", [0, 1, 12, 95])
+def test_what_is_stored_is_what_was_shown(n: int) -> None:
+    version = uuid4()
+    shown = [Shown(f"p{rank}%s'", rank, "adapted", 1 / (rank + 1)) for rank in range(n)]
+    log_impressions("user:7", "s", "home", shown, version=version, variant="bold")
+    log_impressions("user:8", "t", "home", shown[:1], version=None)
+    rows = Impression.objects.filter(slate="s").order_by("rank")
+    assert [(row.product, row.rank, row.source, row.propensity) for row in rows] == [
+        (each.key, each.rank, each.source, each.propensity) for each in shown
+    ]
+    assert {(row.subject, row.placement, row.version, row.variant) for row in rows} <= {
+        ("user:7", "home", version, "bold")
+    }
+    assert all(timezone.now() - row.at < timedelta(minutes=1) for row in Impression.objects.all())
+    assert [row.version for row in Impression.objects.filter(slate="t")] == [None] * min(n, 1)
 
 
 @pytest.mark.django_db

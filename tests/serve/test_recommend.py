@@ -306,14 +306,14 @@ def test_what_a_worker_adapts_by_a_network_is_asked_for_however_small_the_catalo
         assert not reads_states(model)  # then workers answer what requests would
 
 
-def test_a_page_under_full_consent_takes_five_queries(publish, visit, keys, django_assert_num_queries):
+def test_a_page_under_full_consent_takes_four_queries(publish, visit, keys, django_assert_num_queries):
     publish()
     get_model()
     request = visit(keys[:2], consent="full")
     from metarec_plugin.collect import known_subject
 
     saw(known_subject(request), *keys[:2])
-    with django_assert_num_queries(5):  # events, dislikes, pointer, products, impressions
+    with django_assert_num_queries(4):  # events, pointer, products, impressions
         recommend(request, placement="home")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urljoin
 
 from django.http import HttpRequest
 
@@ -21,7 +22,7 @@ from metarec_plugin.serve.policy import get_policy
 from metarec_plugin.serve.recommendation import recommend
 from metarec_plugin.serve.reranking import rerank
 from metarec_plugin.serve.slate import Entry, Slate
-from metarec_plugin.storefront import get_storefront
+from metarec_plugin.storefront import Storefront, get_storefront
 
 
 def check_placement(name: str, pointer: str) -> None:
@@ -84,7 +85,8 @@ def slate_json(
     shown = set(cursor.shown)
     fresh = [entry for entry in slate if entry.key not in shown]
     guard = Guard(slate.placement)
-    entries = [guard(partial(_entry_json, request, entry, names), None) for entry in fresh]
+    root = request.build_absolute_uri("/")
+    entries = [guard(partial(_entry_json, entry, names, root), None) for entry in fresh]
     found: dict[str, Any] = {
         "id": slate.id,
         "placement": slate.placement,
@@ -104,24 +106,28 @@ def _next(request: HttpRequest, cursor: Cursor, fresh: Sequence[str]) -> str | N
     return write_cursor(after, known_subject(request)) if fresh and after.room > 0 else None
 
 
-def _entry_json(request: HttpRequest, entry: Entry, names: Sequence[str]) -> dict[str, Any]:
-    storefront, product = get_storefront(), entry.product
-    read = {
-        "key": lambda: entry.key,
-        "title": lambda: storefront.title_of(product),
-        "url": lambda: _absolute(request, storefront.url_of(product)),
-        "image": lambda: _absolute(request, storefront.image_of(product)),
-        "price": lambda: _text(storefront.price_of(product)),
-        "rank": lambda: entry.rank,
-        "source": lambda: entry.source,
-        "reason": lambda: entry.reason,
-        "because": lambda: entry.because or None,
-    }
-    return {name: read[name]() for name in names}
+def _entry_json(entry: Entry, names: Sequence[str], root: str) -> dict[str, Any]:
+    return {name: _READ[name](get_storefront(), entry, root) for name in names}
 
 
-def _absolute(request: HttpRequest, url: str) -> str:
-    return request.build_absolute_uri(url) if url else ""
+# What is read of an entry; root: the address that the shop's own paths lie under.
+_READ: Mapping[str, Callable[[Storefront, Entry, str], Any]] = {
+    "key": lambda storefront, entry, root: entry.key,
+    "title": lambda storefront, entry, root: storefront.title_of(entry.product),
+    "url": lambda storefront, entry, root: _absolute(root, storefront.url_of(entry.product)),
+    "image": lambda storefront, entry, root: _absolute(root, storefront.image_of(entry.product)),
+    "price": lambda storefront, entry, root: _text(storefront.price_of(entry.product)),
+    "rank": lambda storefront, entry, root: entry.rank,
+    "source": lambda storefront, entry, root: entry.source,
+    "reason": lambda storefront, entry, root: entry.reason,
+    "because": lambda storefront, entry, root: entry.because or None,
+}
+
+
+def _absolute(root: str, url: str) -> str:
+    if url.startswith("/") and not url.startswith("//"):
+        return root[:-1] + url  # nearly always, and all that joining would do
+    return urljoin(root, url) if url else ""
 
 
 def _text(price: Any) -> str | None:
