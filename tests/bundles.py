@@ -88,7 +88,7 @@ def mixed_parts(
     decays = np.array([1.0, 0.8, 0.5], dtype="f4")
     made = {
         "maps.products": np.stack([rng.permutation(n)[:width] for _ in range(n)]).astype("i4"),
-        "maps.values": rng.normal(size=(n, maps, width)).astype("f4"),
+        "maps.values": rng.normal(size=(n, maps, width)).astype("f2"),
         "maps.deviations": rng.uniform(0.5, 2.0, size=(n, maps)).astype("f4"),
         "maps.decays": decays,
         "gate.centre": np.array(-4.0, dtype="f4"),

@@ -92,7 +92,7 @@ class Mixture:
         said = Said(
             ((self._rows, by_row), *lately),
             columns=columns.ravel(),
-            values=(factors[:, None, :] @ self._values[support]).ravel(),
+            values=(factors[:, None, :] @ self._values[support].astype(np.float32)).ravel(),
             constant=constant,
             written=written,
         )

@@ -74,7 +74,7 @@ LAYOUTS: dict[str, Layout] = {
 LAYOUTS["mixture"] = {
     **_COMMON,
     "maps.products": ("i4", ("N", "n")),
-    "maps.values": ("f4", ("N", "M", "n")),
+    "maps.values": ("f2", ("N", "M", "n")),
     "maps.deviations": ("f4", ("N", "M")),
     "maps.decays": ("f4", ("D",)),
     "gate.weights": ("f4", ("I", "W")),
@@ -246,4 +246,5 @@ def _check_bounds(name: str, bounds: np.ndarray, entries: int) -> None:
 
 
 def _words(dtype: str) -> str:
-    return {"S": "byte strings", "f4": "32-bit floats", "i4": "32-bit integers"}[dtype]
+    words = {"S": "byte strings", "f2": "16-bit floats", "f4": "32-bit floats", "i4": "32-bit integers"}
+    return words[dtype]

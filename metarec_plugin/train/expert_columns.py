@@ -83,7 +83,7 @@ def _maps(tensors: Mapping[str, Tensor], supports: Tensor) -> Tensor:
     b, k = supports.shape
     rows, spread = tensors["maps.values"], tensors["maps.deviations"]  # (N, M, n), (N, M)
     n_maps, n_decays, n_products = rows.shape[1], len(tensors["maps.decays"]), len(rows)
-    out = rows.new_zeros(b, n_maps * n_decays, n_products)
+    out = spread.new_zeros(b, n_maps * n_decays, n_products)
     if not k:
         return out
     known = supports >= 0
@@ -92,7 +92,7 @@ def _maps(tensors: Mapping[str, Tensor], supports: Tensor) -> Tensor:
     weights = torch.where(known, tensors["maps.decays"][:, None, None] ** age.clamp(min=0), 0.0)  # (D, B, k)
     places = tensors["maps.products"][chosen].reshape(b, -1).to(torch.int64)  # (B, k * n)
     for m in range(n_maps):
-        values = rows[chosen, m]  # (B, k, n)
+        values = rows[chosen, m].to(spread.dtype)  # (B, k, n)
         for d in range(n_decays):
             size = (weights[d] * spread[chosen, m]).square().sum(dim=1).sqrt()  # (B,)
             scaled = weights[d] / size.clamp(min=1e-12)[:, None]

@@ -79,7 +79,7 @@ def departments(kind: str) -> OnlineModel:
         arrays = bundles.arrays("mixture", keys=keys)
         arrays["log_prior"][:] = -np.log(n)
         arrays["maps.products"] = own.astype("i4")
-        arrays["maps.values"] = np.ones((n, 4, HALF), dtype="f4")
+        arrays["maps.values"] = np.ones((n, 4, HALF), dtype="f2")
         arrays["maps.deviations"][:] = 1
         arrays["gate.weights"][:] = 0
         arrays["gate.weights"][0, 3:15] = 1  # the maps alone, the same whatever the support

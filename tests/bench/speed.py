@@ -87,7 +87,7 @@ def _mixture(n_products: int, learners: Mapping[str, int], rng: np.random.Genera
     snapshots = max(1, min(MOST_SNAPSHOTS, MOST_CELLS // (SIZES["H"] * n_products)))
     arrays = {
         "maps.products": rng.integers(0, n_products, (n_products, width), dtype=np.int32),
-        "maps.values": rng.random((n_products, SIZES["M"], width), dtype=np.float32),
+        "maps.values": rng.random((n_products, SIZES["M"], width), dtype=np.float32).astype(np.float16),
         "maps.deviations": 0.5 + rng.random((n_products, SIZES["M"]), dtype=np.float32),
         "maps.decays": np.array([1.0, 0.8, 0.5], dtype=np.float32),
         "gate.centre": np.array(-8, dtype=np.float32),

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from metarec_plugin.train import joined_rows
 from metarec_plugin.train.joined_rows import (
+    LARGEST,
     MIN_ROW,
     ROW_ENTRIES,
     deviations,
@@ -86,14 +87,37 @@ def test_deviations_are_those_of_the_dense_rows():
     np.testing.assert_allclose(deviations(values, N), matrix.std(axis=1), atol=1e-6)
 
 
+HALF = 2.0**-11  # relative: what a 16-bit float may be off by
+
+
+def unit_of(spread: np.ndarray, matrix: np.ndarray) -> float:
+    """What a joined map was multiplied with: one power of two, the same in its values and its deviations."""
+    said = matrix.std(axis=1) > 0
+    unit = float(np.median(spread[said] / matrix.std(axis=1)[said])) if said.any() else 1.0
+    assert np.log2(unit) == pytest.approx(round(np.log2(unit)), abs=1e-4)
+    return 2.0 ** round(np.log2(unit))
+
+
+def test_a_joined_map_has_a_unit_in_which_its_largest_entry_is_far_from_overflow_and_its_small_ones_from_nothing():
+    matrix = off_diagonal(dense_map(13)) * np.float32(1e-7)
+    matrix[0, 1] = 1e3 * np.abs(matrix).max()
+    tiny = rows_of(sp.csr_matrix(matrix), np.ones(N), N)
+    products, values, spread = joined([tiny, tiny], np.ones(N), N)
+    assert values.dtype == np.float16
+    assert LARGEST / 2 < np.abs(values.astype("f4")).max() <= LARGEST
+    found = dense_of(products, values[:, 0]) / unit_of(spread[:, 0], matrix)
+    np.testing.assert_allclose(found, matrix, rtol=HALF)
+
+
 def test_joined_maps_are_the_dense_ones_side_by_side():
     matrices = [off_diagonal(dense_map(seed, share)) for seed, share in ((3, 0.2), (4, 0.5), (5, 0.0))]
     maps = [rows_of(sp.csr_matrix(matrix), np.ones(N), N) for matrix in matrices]
     products, values, spread = joined(maps, np.ones(N), N)
     assert values.shape == (N, 3, N)
     for m, matrix in enumerate(matrices):
-        np.testing.assert_array_equal(dense_of(products, values[:, m]), matrix)
-        np.testing.assert_allclose(spread[:, m], matrix.std(axis=1), atol=1e-6)
+        unit = unit_of(spread[:, m], matrix)
+        np.testing.assert_allclose(dense_of(products, values[:, m]) / unit, matrix, rtol=HALF)
+        np.testing.assert_allclose(spread[:, m] / unit, matrix.std(axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [1, 3, 6])
@@ -109,18 +133,23 @@ def test_a_joined_row_keeps_the_columns_that_matter_most_to_any_map(width):
         wanted = np.argsort(-weight, kind="stable")[:width]
         assert set(products[row]) == set(wanted)
         for m, matrix in enumerate(matrices):
-            np.testing.assert_array_equal(values[row, m], matrix[row, products[row]])
+            unit = unit_of(spread[:, m], matrix)
+            np.testing.assert_allclose(values[row, m] / unit, matrix[row, products[row]], rtol=HALF)
     # What is left out counts towards the deviation all the same: it is what the whole row could say.
-    np.testing.assert_allclose(spread, np.stack([m.std(axis=1) for m in matrices], axis=1), rtol=1e-5)
+    for m, matrix in enumerate(matrices):
+        np.testing.assert_allclose(
+            spread[:, m] / unit_of(spread[:, m], matrix), matrix.std(axis=1), rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("widths", [(2, 3), (N, N)], ids=["fewer entries than products", "more"])
 def test_joined_maps_say_what_each_says(widths):
     matrices = [off_diagonal(dense_map(11)), off_diagonal(dense_map(12))]
     maps = [rows_of(sp.csr_matrix(matrix), np.ones(N), width) for matrix, width in zip(matrices, widths)]
-    products, values, _ = joined(maps, np.ones(N), N)
+    products, values, spread = joined(maps, np.ones(N), N)
     for m, own in enumerate(maps):
-        np.testing.assert_array_equal(dense_of(products, values[:, m]), dense_of(*own))
+        unit = unit_of(spread[:, m], dense_of(*own))
+        np.testing.assert_allclose(dense_of(products, values[:, m]) / unit, dense_of(*own), rtol=HALF)
 
 
 def test_rows_of_different_widths_join_and_pieces_make_no_difference(monkeypatch):
