@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+import tracemalloc
 import uuid
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from django.db import OperationalError
 
 from metarec_plugin.collect import sign_slate
+from metarec_plugin.collect.untrusted import MOST_PARTS
 from metarec_plugin.models import Event
 from tests.api.conftest import Api, assert_problem, event
 
@@ -132,6 +136,45 @@ JSON_BOMBS = [
 @pytest.mark.parametrize("body", JSON_BOMBS)
 def test_no_body_is_an_error_of_ours(app: Api, path: str, body: bytes) -> None:
     assert_problem(app("POST", path, body), 400)
+
+
+LARGEST = 262_144
+SWOLLEN = {
+    "lists": b"[" + b"[]," * 87_000 + b"[]]",
+    "objects": b"[" + b"{}," * 87_000 + b"{}]",
+    "numbers": b"[" + b"1," * 131_000 + b"1]",
+    "nested": b"[" + b"[[[[[[[[]]]]]]]]," * 15_000 + b"[]]",
+    "just few enough": b"[" + b"[]," * 5_990 + b"[]]",
+    "names": b"{" + b",".join(b'"%d":1' % name for name in range(11_990)) + b"}",
+    "text": b'["' + b"a" * (LARGEST - 4) + b'"]',
+    "escapes": b'["' + b"\\u00e9" * (LARGEST // 6 - 2) + b'"]',
+    "digits": b"9" * LARGEST,
+}
+
+
+@pytest.mark.parametrize("body", SWOLLEN.values(), ids=SWOLLEN)
+def test_the_worst_body_within_the_limit_is_refused_in_little_time_and_memory(app: Api, body: bytes) -> None:
+    """50 ms of processor time, of the best of five, and 5 MB (bodies that fill them take four times that unchecked)."""
+    assert len(body) <= LARGEST
+    assert_problem(app("POST", "events/", body), 400)
+    seconds = []
+    for _ in range(5):
+        began = time.process_time()
+        app("POST", "events/", body)
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 0.05
+    tracemalloc.start()
+    try:
+        app("POST", "events/", body)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_largest_batch_is_far_from_too_many_parts(app: Api, keys: list[str]) -> None:
+    batch = [event(product=keys[0], query="a, b", quantity=1, position=3, at=0) for _ in range(500)]
+    body = json.dumps({"events": batch}).encode()
+    assert sum(body.count(sign) for sign in (b",", b"[", b"{")) < MOST_PARTS / 2
 
 
 def test_a_body_beyond_the_limit_is_413_however_long_it_says_it_is(app: Api, settings: Any) -> None:

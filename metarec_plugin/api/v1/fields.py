@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rest_framework import serializers
+
+MOST_NAMED = 10  # unknown names that an error lists
 
 
 class Strict(serializers.Serializer):
     """An object. A name that it does not have is an error that says which it has."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {str(name): [f"Unknown field; there are {known}."] for name in unknown[:10]}
-            )
+        known = dict.fromkeys(self.fields)
+        if isinstance(data, Mapping) and (
+            unknown := list(islice((name for name in data if name not in known), MOST_NAMED))
+        ):
+            text = f"Unknown field; there are {', '.join(known)}."
+            raise serializers.ValidationError({str(name): [text] for name in unknown})
         return super().to_internal_value(data)
 
 
