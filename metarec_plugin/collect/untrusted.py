@@ -10,9 +10,7 @@ from typing import Any, NoReturn
 from metarec_plugin.exceptions import InvalidBody
 
 MAX_DEPTH = 32  # far above what any body of ours needs, far below what a parser chokes on
-MOST_PARTS = (
-    20_000  # commas and brackets: four times those of 500 events, and all that the walk below may meet
-)
+MOST_PARTS = 12_000  # commas and brackets: more than twice those of 500 events
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 
 

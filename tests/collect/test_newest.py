@@ -9,7 +9,8 @@ import pytest
 from django.utils import timezone
 
 from metarec_plugin.collect import disliked_keys, support_keys
-from metarec_plugin.collect.newest import RECENT_PER_PRODUCT, newest_of
+from metarec_plugin.collect.newest import newest_of
+from metarec_plugin.collect.subjects import RECENT_PER_PRODUCT
 from metarec_plugin.models import Event
 
 pytestmark = pytest.mark.django_db
