@@ -9,9 +9,11 @@ from typing import Any
 from django.http import HttpRequest
 
 from metarec_plugin.collect.judging import KNOWN, REFUSED, STORED, judge
-from metarec_plugin.collect.untrusted import read_json
+from metarec_plugin.collect.untrusted import MOST_PARTS, read_json
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidBody, InvalidEvent
+
+PARTS_OF_EVENT = 24  # commas and brackets: more than twice those of an event with every field
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Receipt:
 def parse_body(body: bytes) -> list[Mapping[str, Any]]:
     """Read {"events": [{...}, ...]}. Raises InvalidEvent for whatever is not that, however it is malformed."""
     try:
-        return events_of(read_json(body), get_config().beacon_max_events)
+        most = get_config().beacon_max_events
+        return events_of(read_json(body, max(MOST_PARTS, PARTS_OF_EVENT * most)), most)
     except InvalidBody as error:
         raise InvalidEvent(str(error)) from error
 

@@ -52,10 +52,17 @@ def history_of(question: Question) -> History:
 def past_of(question: Question, model: OnlineModel | None) -> OwnPast:
     """The dislikes, and what was bought where the placement wants it."""
     who = question.who
-    disliked = _newest(who).disliked if who and get_config().dislikes else frozenset()
+    disliked: frozenset[str] | None = None if who and get_config().dislikes else frozenset()
+    if disliked is None and _tells_both(question):
+        disliked = _newest(who).disliked
     if disliked is None:
         disliked = read_once(who, ("disliked", _level(who)), lambda: disliked_keys(who))
     return read_past(question, subject_of(who), disliked, model)
+
+
+def _tells_both(question: Question) -> bool:
+    """Whether the query of the history is made for this request anyway, so that dislikes cost no other."""
+    return bool(question.request and question.options.history and rule_of_settings() is None)
 
 
 def _newest(who: HttpRequest | str) -> Newest:

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 ROW_ENTRIES = 8_000_000  # over all rows: 96 MB with four maps
 LARGEST = 2.0**14  # entry of a map, of 16-bit floats: what is a 2^28th of it still has all their digits
 MIN_ROW = 64
+MOST_DOUBLINGS = 100  # a unit is a 32-bit float itself
 _CELLS = 250_000  # joined at once: sorting what fits the cache takes a third of the time
 
 Rows = tuple[np.ndarray, np.ndarray]  # products and values, (N, n) each; entries of 0 say nothing
@@ -83,7 +84,9 @@ def joined(maps: Sequence[Rows], keep: np.ndarray, width: int) -> tuple[np.ndarr
 def _unit(values: np.ndarray) -> float:
     """The power of two that brings the largest of the values to at most LARGEST."""
     largest = float(np.abs(values).max(initial=0.0))
-    return float(2.0 ** math.floor(math.log2(LARGEST / largest))) if largest > 0 else 1.0
+    if not 0 < largest < math.inf:
+        return 1.0
+    return float(2.0 ** min(math.floor(math.log2(LARGEST / largest)), MOST_DOUBLINGS))
 
 
 def _joined(maps: Sequence[Rows], spread: np.ndarray, keep: np.ndarray, width: int) -> Rows:

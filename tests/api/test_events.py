@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import translation
+from rest_framework.exceptions import ValidationError
 
+from metarec_plugin.api.v1.base import View
+from metarec_plugin.api.v1.requests import RecommendationsIn
 from metarec_plugin.collect import sign_slate
 from metarec_plugin.collect.untrusted import MOST_PARTS
 from metarec_plugin.models import Event
@@ -169,6 +173,22 @@ def test_the_worst_body_within_the_limit_is_refused_in_little_time_and_memory(ap
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_an_error_is_said_in_the_language_of_who_asks_whoever_asked_before(app: Api, keys: list[str]) -> None:
+    long = {"placements": [{"name": "n" * 50}]}
+    said = []
+    for language in ("de", "en", "zh-hans"):
+        with translation.override(language):
+            said.append(str(_said(RecommendationsIn, long)))
+    assert len(set(said)) == 3
+    assert "40" in said[0]
+
+
+def _said(serializer: Any, given: Any) -> Any:
+    with pytest.raises(ValidationError) as caught:
+        View().read(serializer, given)
+    return caught.value.detail
 
 
 def test_the_largest_batch_is_far_from_too_many_parts(app: Api, keys: list[str]) -> None:

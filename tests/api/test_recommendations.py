@@ -9,6 +9,7 @@ import pytest
 from django.core import signing
 
 from metarec_plugin.api.v1 import cursors
+from metarec_plugin.api.v1.answers import _absolute
 from metarec_plugin.collect import read_slate
 from metarec_plugin.models import ApiKey, Impression
 from tests.api.conftest import Api, assert_problem, event
@@ -224,3 +225,18 @@ def test_a_forged_cursor_is_400_an_old_one_410_and_a_strangers_404(
 def test_an_empty_shop_answers_an_empty_list(app: Api) -> None:
     slate = app.get("recommendations/").json()
     assert (slate["entries"], slate["stage"], slate["next"]) == ([], "empty", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "absolute"),
+    [
+        ("", ""),
+        ("/product/1/", "http://shop.test/product/1/"),
+        ("/產品/a b.jpg?x=<1>", "http://shop.test/%E7%94%A2%E5%93%81/a%20b.jpg?x=%3C1%3E"),
+        ("//cdn.test/ü.png", "http://cdn.test/%C3%BC.png"),
+        ("https://cdn.test/1.png", "https://cdn.test/1.png"),
+        ("1.png", "http://shop.test/1.png"),
+    ],
+)
+def test_an_address_is_whole_and_encoded(url: str, absolute: str) -> None:
+    assert _absolute("http://shop.test/", url) == absolute

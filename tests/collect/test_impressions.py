@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from metarec_plugin.collect import impressions, log_impressions, read_slate, sign_slate
@@ -30,6 +31,24 @@ def test_a_slate_is_stored_in_one_insert(django_assert_num_queries: Any) -> None
     )
     assert list(rows) == [("s1", "user:7", "p1", "adapted", 1.0), ("s1", "user:7", "p2", "popular", 0.25)]
     assert set(Impression.objects.values_list("placement", "version", "variant")) == {("home", version, "b")}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_of_a_page_is_stored_or_nothing() -> None:
+    shown = [Shown(f"p{rank}", rank, "adapted") for rank in range(99)] + [Shown("p99", None, "adapted")]  # type: ignore[arg-type]
+    with pytest.raises(DatabaseError):
+        log_impressions("user:7", "s", "home", shown)
+    assert not Impression.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_within_the_projects_transaction_undoes_it() -> None:
+    with transaction.atomic():
+        Impression.objects.create(slate="a", placement="home", product="p", rank=0, source="adapted")
+        with pytest.raises(DatabaseError):
+            log_impressions("user:7", "s", "home", [Shown("p", None, "adapted")])  # type: ignore[arg-type]
+        assert transaction.get_connection().needs_rollback
+    assert not Impression.objects.exists()
 
 
 @pytest.mark.django_db

@@ -331,3 +331,22 @@ def test_the_number_of_queries_has_a_bound_however_many_products_are_gone(publis
     ) as queries:
         recommend(request, placement="home")
     assert len(queries) <= 6  # pointer, two batches of adapted, two of popular, the newest
+
+
+@pytest.mark.parametrize("rule", [{}, {"half_life_days": 30}], ids=["all alike", "weighed"])
+def test_a_shopper_of_many_events_takes_a_query_of_dislikes(
+    publish, visit, keys, settings, django_assert_num_queries, rule
+):
+    from metarec_plugin.collect import known_subject
+
+    publish()
+    settings.METAREC = {**settings.METAREC, "RELOAD_SECONDS": 60, "SUPPORT_WEIGHTS": rule}
+    request = visit(keys[:2], consent="full")
+    subject, now = known_subject(request), timezone.now()
+    Event.objects.bulk_create(
+        Event(event_id=f"many:{n}", subject=subject, kind="view", product=keys[n % 50], at=now)
+        for n in range(210)
+    )
+    recommend(visit(keys[:2], consent="full"), placement="home")
+    with django_assert_num_queries(4):  # events, dislikes, products, impressions
+        recommend(request, placement="home")

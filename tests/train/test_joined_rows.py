@@ -109,6 +109,16 @@ def test_a_joined_map_has_a_unit_in_which_its_largest_entry_is_far_from_overflow
     np.testing.assert_allclose(found, matrix, rtol=HALF)
 
 
+@pytest.mark.parametrize("largest", [0.0, 1e-40, 1e38, np.inf])
+def test_a_map_of_any_size_has_a_unit(largest):
+    matrix = off_diagonal(np.full((N, N), largest, dtype="f4"))
+    rows = rows_of(sp.csr_matrix(matrix), np.ones(N), N)
+    with np.errstate(all="ignore"):
+        _, values, spread = joined([rows], np.ones(N), N)
+    assert np.isfinite(largest) == np.isfinite(values).all()
+    assert (np.isfinite(spread).all() and not np.isnan(values).any()) or not np.isfinite(largest)
+
+
 def test_joined_maps_are_the_dense_ones_side_by_side():
     matrices = [off_diagonal(dense_map(seed, share)) for seed, share in ((3, 0.2), (4, 0.5), (5, 0.0))]
     maps = [rows_of(sp.csr_matrix(matrix), np.ones(N), N) for matrix in matrices]

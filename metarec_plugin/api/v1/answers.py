@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from django.http import HttpRequest
+from django.utils.encoding import iri_to_uri
 
 from metarec_plugin.api.v1.cursors import Cursor, write_cursor
 from metarec_plugin.api.v1.problems import invalid, unknown_name
@@ -125,9 +126,7 @@ _READ: Mapping[str, Callable[[Storefront, Entry, str], Any]] = {
 
 
 def _absolute(root: str, url: str) -> str:
-    if url.startswith("/") and not url.startswith("//"):
-        return root[:-1] + url  # nearly always, and all that joining would do
-    return urljoin(root, url) if url else ""
+    return iri_to_uri(urljoin(root, url)) if url else ""
 
 
 def _text(price: Any) -> str | None:

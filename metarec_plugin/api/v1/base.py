@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable
-from functools import cache
+from threading import local
 from typing import Any, ClassVar
 
 from django.db import DatabaseError
@@ -15,7 +15,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.views.decorators.gzip import gzip_page
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -124,16 +124,32 @@ class View(APIView):
             if level != "none":
                 response[VISITOR_HEADER] = write_token(visitor_of(self.http), level)
 
-    def read(self, serializer: Callable[[], Serializer[Any]], given: Any) -> dict[str, Any]:
+    def read(self, serializer: Callable[..., Serializer[Any]], given: Any) -> dict[str, Any]:
         """What a serializer makes of what came in. Raises its ValidationError."""
-        read: dict[str, Any] = _reader(serializer).run_validation(given)
+        try:
+            read: dict[str, Any] = _reader(serializer).run_validation(given)
+        except ValidationError:
+            # DRF's texts stay in the language in which they were first said: a new one says what is wrong.
+            vars(_readers).pop(_name(serializer), None)
+            fresh = serializer(data=given)
+            fresh.is_valid(raise_exception=True)
+            read = fresh.validated_data
         return read
 
 
-@cache
-def _reader(serializer: Callable[[], Serializer[Any]]) -> Serializer[Any]:
-    """One for all requests: validation keeps nothing, and a new one copies every field of every object in it."""
-    return serializer()
+_readers = (
+    local()
+)  # a serializer of each kind for each thread, as a new one copies every field of every object in it
+
+
+def _reader(serializer: Callable[..., Serializer[Any]]) -> Serializer[Any]:
+    found: Serializer[Any] = vars(_readers).setdefault(_name(serializer), None) or serializer()
+    vars(_readers)[_name(serializer)] = found
+    return found
+
+
+def _name(serializer: Callable[..., Serializer[Any]]) -> str:
+    return serializer.__qualname__
 
 
 def request_speaks_for_bearer(request: HttpRequest) -> bool:
