@@ -185,7 +185,10 @@ PARTS = (
     ),
     Part("pace", "How often a shopper buys", ("pace",), _script("pace", data=True)),
     Part("together", "The rest of a basket", ("together",), _by_set("together", ("online-retail", "demo"))),
-    Part("odd", "Logs that nobody tuned on", ("odd",), _script("odd", "--budget-seconds", "20")),
+    Part(
+        "odd", "Logs that nobody tuned on", ("odd",),
+        _script("odd", "--learners", "mixture", "--budget-seconds", "20"),
+    ),
     Part(
         "reproductions", "Public tables measured again", ("reproductions",),
         _of_movies("reproductions", True), _MOVIES,
