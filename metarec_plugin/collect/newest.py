@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from django.db import connections, router
 
-from metarec_plugin.collect.opinions import not_support
-from metarec_plugin.collect.past import Told, disliked_of
-from metarec_plugin.collect.subjects import RECENT_PER_PRODUCT
+from metarec_plugin.collect.opinions import Told, disliked_of, not_support
 from metarec_plugin.models import Event
+
+RECENT_PER_PRODUCT = 4  # newest events read for each product that is wanted
 
 
 class Newest(NamedTuple):

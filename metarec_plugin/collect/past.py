@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
-from metarec_plugin.collect.opinions import opinion
+from metarec_plugin.collect.opinions import Told, disliked_of
 from metarec_plugin.collect.subjects import known_subject
 from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.conf import get_config
@@ -77,27 +77,3 @@ def disliked_by(subjects: Sequence[str]) -> dict[str, frozenset[str]]:
     for subject, *row in rows:
         told.setdefault(subject, []).append(Told(*row))
     return found | {subject: disliked_of(own) for subject, own in told.items()}
-
-
-class Told(NamedTuple):
-    """What an event says of its subject's opinion."""
-
-    event_id: str
-    kind: str
-    product: str
-    value: float | None
-    reverses: str
-
-
-def disliked_of(oldest_first: Iterable[Told]) -> frozenset[str]:
-    """Return the products of which one subject's newest opinion, not taken back, is a dislike."""
-    if not get_config().dislikes:
-        return frozenset()
-    told = list(oldest_first)
-    taken_back = {each.reverses for each in told if each.reverses}
-    newest: dict[str, bool] = {}
-    for each in told:
-        said = None if each.reverses or not each.product else opinion(each.kind, each.value)
-        if said is not None and each.event_id not in taken_back:
-            newest[each.product] = said
-    return frozenset(product for product, disliked in newest.items() if disliked)

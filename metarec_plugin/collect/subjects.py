@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.newest import RECENT_PER_PRODUCT, newest_of
 from metarec_plugin.collect.opinions import not_support
 from metarec_plugin.collect.supports import BEHIND, Behind, behind_supports, support_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
@@ -17,7 +18,6 @@ from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.models import Event, Exposure, Impression, SubjectState
 
 log = logging.getLogger(__name__)
-RECENT_PER_PRODUCT = 4  # newest events read for each product that is wanted
 
 
 def user_subject(pk: object) -> str:
@@ -85,14 +85,9 @@ def support_events(request_or_subject: HttpRequest | str, window: int) -> dict[s
 
 
 def _from_log(subject: str, window: int) -> list[str]:
-    # The newest rows, read off the index, nearly always hold enough different products.
-    enough = RECENT_PER_PRODUCT * window
-    recent = list(_newest(subject).values_list("product", flat=True)[:enough])
-    newest_first = list(dict.fromkeys(recent))
-    if len(newest_first) < window and len(recent) == enough:
-        # Somebody who comes back to the same few products: look through all they ever did.
-        return support_of([subject], window)[subject]
-    return newest_first[:window][::-1]
+    found = newest_of(subject, window).products
+    # Somebody who comes back to the same few products: look through all they ever did.
+    return support_of([subject], window)[subject] if found is None else list(found)
 
 
 def _newest(subject: str) -> QuerySet[Event]:

@@ -10,7 +10,7 @@ from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect import consent_of, disliked_keys, known_subject, support_events, support_keys
 from metarec_plugin.collect.newest import Newest, newest_of
 from metarec_plugin.collect.reading import read_once
-from metarec_plugin.collect.supports import Behind
+from metarec_plugin.collect.supports import Behind, support_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.serve.past import OwnPast, read_past
 from metarec_plugin.serve.question import Question
@@ -45,8 +45,14 @@ def history_of(question: Question) -> History:
         return tuple(behind), behind
     found = _newest(who).products
     if found is None:
-        found = read_once(who, ("history", _level(who), window), lambda: tuple(support_keys(who, window)))
+        found = read_once(who, ("history", _level(who), window), lambda: tuple(_read_support(who, window)))
     return found, {}
+
+
+def _read_support(who: HttpRequest | str, window: int) -> list[str]:
+    """The cookie's products, or what the log's newest events do not tell."""
+    subject = subject_of(who)
+    return support_of([subject], window)[subject] if subject else support_keys(who, window)
 
 
 def past_of(question: Question, model: OnlineModel | None) -> OwnPast:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from metarec_plugin.collect import disliked_keys, support_keys
-from metarec_plugin.collect.newest import newest_of
-from metarec_plugin.collect.subjects import RECENT_PER_PRODUCT
+from metarec_plugin.collect import disliked_by, support_keys
+from metarec_plugin.collect.newest import RECENT_PER_PRODUCT, newest_of
+from metarec_plugin.collect.supports import support_of
 from metarec_plugin.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +46,14 @@ def test_it_tells_what_the_two_queries_tell(seed, settings, django_assert_num_qu
     newest_of("user:1", 5)
     with django_assert_num_queries(1):
         found = newest_of("user:1", 5)
-    assert found.products == tuple(support_keys("user:1", 5))
-    assert found.disliked == disliked_keys("user:1")
+    assert list(found.products) == support_of(["user:1"], 5)["user:1"]
+    assert found.disliked == disliked_by(["user:1"])["user:1"]
 
 
 def test_it_says_nothing_of_what_older_events_may_change(settings):
     window = 3
     drawn(RECENT_PER_PRODUCT * window + 1, products=40, seed=1)
-    assert newest_of("user:1", window).products == tuple(support_keys("user:1", window))
+    assert list(newest_of("user:1", window).products) == support_of(["user:1"], window)["user:1"]
     assert newest_of("user:1", window).disliked is None
     again = [
         Event(event_id=f"again:{number}", subject="user:2", kind="view", product="p1", at=START)
@@ -61,6 +61,7 @@ def test_it_says_nothing_of_what_older_events_may_change(settings):
     ]
     Event.objects.bulk_create(again)
     assert newest_of("user:2", window) == (None, None)
+    assert support_keys("user:2", window) == ["p1"]
 
 
 def test_a_shop_without_dislikes_has_none(settings):
