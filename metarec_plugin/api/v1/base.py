@@ -13,9 +13,10 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
+from django.utils.translation import get_language
 from django.views.decorators.gzip import gzip_page
 from drf_spectacular.openapi import AutoSchema
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -124,32 +125,29 @@ class View(APIView):
             if level != "none":
                 response[VISITOR_HEADER] = write_token(visitor_of(self.http), level)
 
-    def read(self, serializer: Callable[..., Serializer[Any]], given: Any) -> dict[str, Any]:
+    def read(self, serializer: Callable[[], Serializer[Any]], given: Any) -> dict[str, Any]:
         """What a serializer makes of what came in. Raises its ValidationError."""
-        try:
-            read: dict[str, Any] = _reader(serializer).run_validation(given)
-        except ValidationError:
-            # DRF's texts stay in the language in which they were first said: a new one says what is wrong.
-            vars(_readers).pop(_name(serializer), None)
-            fresh = serializer(data=given)
-            fresh.is_valid(raise_exception=True)
-            read = fresh.validated_data
+        read: dict[str, Any] = _readers.of(serializer).run_validation(given)
         return read
 
 
-_readers = (
-    local()
-)  # a serializer of each kind for each thread, as a new one copies every field of every object in it
+class _Readers(local):
+    """A serializer of each kind for each thread and language: a new one copies every field of every object in it.
+
+    DRF's texts stay in the language in which they were first said, and that is no work for two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, str | None], Serializer[Any]] = {}
+
+    def of(self, serializer: Callable[[], Serializer[Any]]) -> Serializer[Any]:
+        name = serializer, get_language()
+        if name not in self._kept:
+            self._kept[name] = serializer()
+        return self._kept[name]
 
 
-def _reader(serializer: Callable[..., Serializer[Any]]) -> Serializer[Any]:
-    found: Serializer[Any] = vars(_readers).setdefault(_name(serializer), None) or serializer()
-    vars(_readers)[_name(serializer)] = found
-    return found
-
-
-def _name(serializer: Callable[..., Serializer[Any]]) -> str:
-    return serializer.__qualname__
+_readers = _Readers()
 
 
 def request_speaks_for_bearer(request: HttpRequest) -> bool:
