@@ -16,6 +16,7 @@ from metarec_plugin.collect.opinions import not_support, opinion
 from metarec_plugin.conf import get_config
 from metarec_plugin.features.transfer import Newcomers, Profile
 from metarec_plugin.models import Event
+from metarec_plugin.serve.by_version import ByVersion
 from metarec_plugin.serve.candidates import RECENT_EVENTS, Candidate
 from metarec_plugin.serve.text_vectors import TextVectors
 from metarec_plugin.storefront import get_storefront
@@ -42,10 +43,6 @@ class Shelf:
         self._behind = False  # whether a look left newcomers to the next one
         self._signs: dict[str, tuple[Any, ...]] = {}  # what each of those shown was placed by
         self._placed: dict[str, Newcomers] = {}  # one product each
-
-    @property
-    def version(self) -> str:
-        return self._model.version
 
     def support(self, keys: Sequence[str]) -> tuple[np.ndarray, Profile]:
         """Return (k,) catalogue products to adapt from and what the whole support says of newcomers.
@@ -166,17 +163,11 @@ def _rows(keys: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     return {row[0]: row[1:] for row in feature_rows(queryset, storefront.products.features)}
 
 
-KEPT = 7  # shelves: of the current version and of those that experiments answer by
-_shelves: dict[str, Shelf] = {}
+_shelves = ByVersion(Shelf)
 
 
 def get_shelf(model: OnlineModel) -> Shelf | None:
     """Return the shelf of the served model, or None where its bundle says nothing of features or none are to show."""
-    global _shelves
     if not holds_content(model.arrays) or not get_config().new_products:
         return None
-    shelf = _shelves.get(model.version)
-    if shelf is None:
-        shelf = Shelf(model)
-        _shelves = {**dict(list(_shelves.items())[1 - KEPT :]), model.version: shelf}
-    return shelf
+    return _shelves.of(model)

@@ -17,6 +17,7 @@ from metarec_plugin.collect import consent_of, known_subject
 from metarec_plugin.collect.context_days import RESERVED, context_days
 from metarec_plugin.conf import get_config
 from metarec_plugin.features.context import Days, configured_calendar
+from metarec_plugin.serve.by_version import ByVersion
 from metarec_plugin.serve.privacy import mark_personal
 from metarec_plugin.serve.question import Question
 from metarec_plugin.storefront import get_storefront
@@ -53,7 +54,7 @@ def known_scores(
 def counting(model: OnlineModel, question: Question, k: int) -> dict[str, Priors]:
     """The groups of the bundle that may change a list of this question beside k products of the shopper's own."""
     config = get_config()
-    found = {name: group for name, group in _priors_of(model).items() if group.left(k)}
+    found = {name: group for name, group in _priors.of(model).items() if group.left(k)}
     if config.subject_prior == OFF or not _user_of(question):
         found.pop(SUBJECT, None)
     if config.context_prior == OFF:
@@ -105,15 +106,4 @@ class _Today:
 
 
 _today = _Today()
-KEPT = 7  # groups: of the current version and of those that experiments answer by
-_by_version: dict[str, dict[str, Priors]] = {}
-
-
-def _priors_of(model: OnlineModel) -> dict[str, Priors]:
-    """The groups of a served bundle, made once."""
-    global _by_version
-    priors = _by_version.get(model.version)
-    if priors is None:
-        priors = priors_in(model.arrays)
-        _by_version = {**dict(list(_by_version.items())[1 - KEPT :]), model.version: priors}
-    return priors
+_priors: ByVersion[dict[str, Priors]] = ByVersion(lambda model: priors_in(model.arrays))

@@ -24,7 +24,7 @@ from tests import bundles
 def served(planted, monkeypatch):
     """Item-kNN of the planted shop with what its features say, promoted."""
     monkeypatch.setattr(current, "_served", current.Served())
-    monkeypatch.setattr(newcomers, "_shelves", {})
+    monkeypatch.setattr(newcomers._shelves, "_made", {})
     dataset, _ = dataset_from_log(seed=0)
     bare = make_candidate(dataset, "item_knn", "linear", item_knn_arrays(dataset, 10.0))
     candidate = with_content(bare, content_of(dataset, 0))

@@ -39,7 +39,7 @@ def regional(transactional_db, request, monkeypatch, settings, tmp_path):
         member.region, member.income = f"region-{place % SHELVES}", f"income-{place // SHELVES % 4}"
     Customer.objects.bulk_update(shop.members, ["region", "income"])
     monkeypatch.setattr(current, "_served", current.Served())
-    monkeypatch.setattr(priors, "_by_version", {})
+    monkeypatch.setattr(priors._priors, "_made", {})
     settings.METAREC = {**settings.METAREC, "ARTIFACTS": tmp_path, "TRAIN_SECONDS": 2, "DEVICE": "cpu"}
     return shop
 

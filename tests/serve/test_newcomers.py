@@ -25,7 +25,7 @@ WORDS = ("oat", "goat")  # the first thirty products are of the one, the others 
 
 @pytest.fixture(autouse=True)
 def empty_shelf(monkeypatch):
-    monkeypatch.setattr(newcomers, "_shelves", {})
+    monkeypatch.setattr(newcomers._shelves, "_made", {})
 
 
 @pytest.fixture

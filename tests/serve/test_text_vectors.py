@@ -31,7 +31,7 @@ def broken(texts: list[str]) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(newcomers, "_shelves", {})
+    monkeypatch.setattr(newcomers._shelves, "_made", {})
     embedder.find_embedder.cache_clear()
 
 
