@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from django.template.loader import render_to_string
 
+from metarec_plugin.serve import current, trends
 from metarec_plugin.serve.policy import forget_policy
 
 PAGES = (
@@ -122,9 +123,14 @@ class Placed:
 
 
 @pytest.fixture
-def looked_up(settings):
-    """A process that looked for the version and the merchant's rows a moment ago."""
+def looked_up(settings, monkeypatch):
+    """A process that looks for the version, the merchant's rows and the trends at the first page and not again soon.
+
+    What tests before this one looked for would be due again in between.
+    """
     settings.METAREC = {**settings.METAREC, "RELOAD_SECONDS": 60}
+    monkeypatch.setattr(current, "_served", current.Served())
+    monkeypatch.setattr(trends, "_kept", trends.Kept())
     forget_policy()
     yield
     forget_policy()
