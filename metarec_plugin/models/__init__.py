@@ -7,6 +7,7 @@ from metarec_plugin.models.event import Event
 from metarec_plugin.models.experiment import Experiment, Exposure
 from metarec_plugin.models.impression import Impression
 from metarec_plugin.models.placement import Placement, PlacementRevision
+from metarec_plugin.models.quarantine import FileImport, QuarantinedEvent, QuarantineOverflow
 from metarec_plugin.models.rule import Rule
 from metarec_plugin.models.state import SubjectState
 from metarec_plugin.models.training import TrainingRun
@@ -19,10 +20,13 @@ __all__ = [
     "Event",
     "Experiment",
     "Exposure",
+    "FileImport",
     "Impression",
     "ModelVersion",
     "Placement",
     "PlacementRevision",
+    "QuarantineOverflow",
+    "QuarantinedEvent",
     "Rule",
     "SubjectState",
     "TrainingRun",
