@@ -18,23 +18,29 @@ from metarec_plugin.features.context import require_country
 from metarec_plugin.features.embedder import require_embedder
 from metarec_plugin.serve.options import checked
 from metarec_plugin.storefront import Storefront, get_storefront
-from metarec_plugin.storefront.problems import find_problems
+from metarec_plugin.storefront.problems import find_problems, is_usable
 
 TAG = "metarec"
 MIDDLEWARE = "metarec_plugin.middleware.SubjectMiddleware"
 
 
+def _finding(id: str, message: str, hint: str, obj: Any = "METAREC") -> CheckMessage:
+    """A message of the level that its id begins with; each says where all of them are explained."""
+    level = Error if id.startswith("E") else Warning
+    return level(message, hint=f"{hint} See {id} in docs/checks.md.", obj=obj, id=f"metarec.{id}")
+
+
 @register(TAG)
 def check_storefront(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 to E007, W001 and W002: the values of METAREC and the mapping."""
+    """E001 to E007, E010, W001, W002 and W006: the values of METAREC and the mapping."""
     hint = "Correct the value; docs/settings.md says what each key takes."
     try:
         consent_function()
         hint = 'Set METAREC = {"STOREFRONT": "<your app>.metarec.<YourStorefront>"}; see docs/mapping.md.'
         storefront = type(get_storefront())
     except ConfigurationError as error:
-        return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E001")]
-    return [*_named_wrongly(), *_mapped_wrongly(storefront)]
+        return [_finding("E001", str(error), hint)]
+    return [*(_named_wrongly() if is_usable(storefront) else ()), *_mapped_wrongly(storefront)]
 
 
 def _named_wrongly() -> list[CheckMessage]:
@@ -45,20 +51,18 @@ def _named_wrongly() -> list[CheckMessage]:
             checked(placement, {}, f"METAREC['PLACEMENTS'][{name!r}]")
         except InvalidRule as error:
             hint = f"METAREC['PLACEMENTS'][{name!r}]; docs/merchandising.md says what the options take."
-            found.append(Error(str(error), hint=hint, obj="METAREC", id="metarec.E001"))
+            found.append(_finding("E001", str(error), hint))
     try:
         email_consent()
     except ConfigurationError as error:
         hint = "Leave EMAIL_CONSENT out where nobody is to be written to."
-        found.append(Error(str(error), hint=hint, obj="METAREC", id="metarec.E001"))
+        found.append(_finding("E001", str(error), hint))
     return found
 
 
 def _mapped_wrongly(storefront: type[Storefront]) -> list[CheckMessage]:
     return [
-        (Error if problem.id.startswith("E") else Warning)(
-            problem.message, hint=problem.hint, obj=problem.obj, id=f"metarec.{problem.id}"
-        )
+        _finding(problem.id, problem.message, problem.hint, problem.obj)
         for problem in find_problems(storefront)
     ]
 
@@ -74,9 +78,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
     for key in unknown:
         nearest = get_close_matches(key.upper(), known_keys(), n=1)
         hint = f"Did you mean {nearest[0]!r}?" if nearest else f"The keys are {', '.join(known_keys())}."
-        found.append(
-            Warning(f"METAREC has the unknown key {key!r}.", hint=hint, obj="METAREC", id="metarec.W003")
-        )
+        found.append(_finding("W003", f"METAREC has the unknown key {key!r}.", hint))
     return found
 
 
@@ -91,7 +93,7 @@ def check_country(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any)
         require_country(country)
     except ConfigurationError as error:
         hint = "The codes are those of ISO 3166; leave COUNTRY out where holidays are not to count."
-        return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E008")]
+        return [_finding("E008", str(error), hint)]
     return []
 
 
@@ -106,7 +108,7 @@ def check_text_embedder(app_configs: Sequence[AppConfig] | None = None, **kwargs
         require_embedder(embedder)
     except ConfigurationError as error:
         hint = 'With TEXT_EMBEDDER "" texts count by their words alone; see docs/settings.md.'
-        return [Error(str(error), hint=hint, obj="METAREC", id="metarec.E009")]
+        return [_finding("E009", str(error), hint)]
     return []
 
 
@@ -116,11 +118,11 @@ def check_wiring(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
     found: list[CheckMessage] = []
     if MIDDLEWARE not in installed_middleware():
         found.append(
-            Warning(
+            _finding(
+                "W004",
                 "The middleware that knows visitors is not installed.",
-                hint=f"Append {MIDDLEWARE!r} to MIDDLEWARE.",
-                obj="MIDDLEWARE",
-                id="metarec.W004",
+                f"Append {MIDDLEWARE!r} to MIDDLEWARE.",
+                "MIDDLEWARE",
             )
         )
     if has_urlconf():
@@ -128,11 +130,11 @@ def check_wiring(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
             reverse("metarec:beacon")
         except NoReverseMatch:
             found.append(
-                Warning(
+                _finding(
+                    "W004",
                     "The plugin's URLs are not included.",
-                    hint='Add path("metarec/", include("metarec_plugin.urls")) to your URLconf.',
-                    obj="ROOT_URLCONF",
-                    id="metarec.W004",
+                    'Add path("metarec/", include("metarec_plugin.urls")) to your URLconf.',
+                    "ROOT_URLCONF",
                 )
             )
     return found
@@ -149,10 +151,9 @@ def check_artifacts(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return []
     return [
-        Warning(
+        _finding(
+            "W005",
             f"METAREC['ARTIFACTS'] = {str(folder)!r} cannot be written: {str(existing)!r} is not a writable folder.",
-            hint="Give the user that trains write access, or point ARTIFACTS at a folder of its own.",
-            obj="METAREC",
-            id="metarec.W005",
+            "Give the user that trains write access, or point ARTIFACTS at a folder of its own.",
         )
     ]

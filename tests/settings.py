@@ -12,6 +12,9 @@ INSTALLED_APPS = [
     "debug_toolbar",
     "rest_framework.authtoken",
     "tests.storefronts.bookshop",
+    "tests.storefronts.custom_user",
+    "tests.storefronts.plain",
+    "tests.storefronts.uuid_pk",
 ]
 DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}  # its panel of ours is under test
 SECRET_KEY = "tests"

@@ -32,12 +32,18 @@ class Watch:
 
 
 def watches(interactions: Interactions) -> list[Watch]:
-    """List the models on the `where`, `user`, `at` and all other paths of an interaction, the row's own first."""
+    """List the models on the paths of an interaction, `where` and all but `product`, the row's own first."""
     model = apps.get_model(interactions.model)
     read: dict[tuple[str, type[Model]], set[str]] = defaultdict(set)
     read["", model] = set()
     owners: dict[str, tuple[str, str]] = {}
-    walks = [walk(model, path) for path in interactions.paths().values()]
+    # What was recorded first stays: another parent of a product that was bought changes no event.
+    walks = [
+        walk(model, path)
+        for role, paths in interactions.paths().items()
+        for path in paths
+        if role != "product"
+    ]
     walks += [walk(model, path, lookups=True) for path in condition_paths(interactions.where)]
     for walked in walks:
         for step in walked.steps:

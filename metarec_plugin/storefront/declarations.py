@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from django.db.models import Q
+
+KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")  # what the kind of an event may be
+REQUIRED_ROLES = ("user", "product", "at")  # paths that an Interactions cannot do without
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,14 @@ class Interactions:
 
     model: the model of one row (an order line, a review). All else are lookup paths from it. where: which
     rows count, such as those of paid orders. visitor: the `subject_key()` that the shop stored for a guest.
+    product: one path, or several of which the first that leads to a product counts, as `("variant__product",
+    "product")`, or `("product__parent", "product")` where variants are rows of the product's own table.
     """
 
     kind: str
     model: str
     user: str
-    product: str
+    product: str | tuple[str, ...]
     at: str
     where: Q | None = None
     visitor: str | None = None
@@ -96,7 +102,12 @@ class Interactions:
     price: str | None = None
     order: str | None = None
 
-    def paths(self) -> dict[str, str]:
-        """The declared paths by the name of their role, those left out excepted."""
-        roles = ("user", "product", "at", "visitor", "quantity", "value", "price", "order")
-        return {role: getattr(self, role) for role in roles if getattr(self, role)}
+    def paths(self) -> dict[str, tuple[str, ...]]:
+        """The declared paths by role, those left out excepted; of several the first that is not null counts."""
+        optional = ("visitor", "quantity", "value", "price", "order")
+        given = {role: getattr(self, role) for role in (*REQUIRED_ROLES, *optional)}
+        return {
+            role: path if isinstance(path, tuple) else (path,)
+            for role, path in given.items()
+            if path or role in REQUIRED_ROLES
+        }

@@ -6,10 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import Field, Model
 
 MAX_KEY = 64
 INTEGER_BOUND = 2**63  # a larger integer cannot be bound as a query parameter
+
+
+def key_field(model: type[Model]) -> Field[Any, Any]:
+    """The column that a model's primary key is in the end: a child table and a profile share that of their parent."""
+    field: Any = model._meta.pk
+    while field.is_relation:
+        field = field.target_field
+    return field
 
 
 def parse_keys(model: type[Model], keys: Iterable[str]) -> dict[str, Any]:

@@ -140,21 +140,22 @@ def condition_paths(where: Q | None) -> Iterator[str]:
                 yield child[1].name  # type: ignore[attr-defined]
 
 
-def excludes_null(where: Q | None, path: str) -> bool:
-    """Tell whether a condition can only hold where `path` leads to a row or a value."""
+def excludes_null(where: Q | None, *paths: str) -> bool:
+    """Tell whether a condition can only hold where one of `paths` leads to a row or a value."""
     if where is None:
         return False
-    found = [_child_excludes(child, path, negated=where.negated) for child in where.children]
+    found = [
+        any(_child_excludes(child, path, negated=where.negated) for path in paths)
+        if isinstance(child, tuple)
+        # A condition inside a negated one would have to be turned around; say no rather than guess.
+        else isinstance(child, Q) and not where.negated and excludes_null(child, *paths)
+        for child in where.children
+    ]
     every = (where.connector == Q.OR) != where.negated  # not (a or b) is (not a) and (not b)
     return bool(found) and (all(found) if every else any(found))
 
 
-def _child_excludes(child: object, path: str, *, negated: bool) -> bool:
-    if isinstance(child, Q):
-        # A condition inside a negated one would have to be turned around; say no rather than guess.
-        return not negated and excludes_null(child, path)
-    if not isinstance(child, tuple):
-        return False
+def _child_excludes(child: tuple[str, object], path: str, *, negated: bool) -> bool:
     name, value = child
     if negated:
         return (name == f"{path}__isnull" and value is True) or (name == path and value is None)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Model
+from django.conf import settings
+from django.db.models import CompositePrimaryKey, Model
 
 from metarec_plugin.storefront.base import Storefront
-from metarec_plugin.storefront.declarations import Interactions, Products, Users
+from metarec_plugin.storefront.declarations import KIND, REQUIRED_ROLES, Interactions, Products, Users
+from metarec_plugin.storefront.keys import key_field
 from metarec_plugin.storefront.paths import BrokenPath, Walk, condition_paths, excludes_null, walk
-
-REQUIRED_ROLES = ("user", "product", "at")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ def _problems(storefront: type[Storefront]) -> Iterator[Problem]:
                 "Write the label as 'app_label.ModelName' and add the app to INSTALLED_APPS.",
                 storefront,
             )
+    for name, model in models.items():
+        yield from _keys(storefront, name, model)
     for name, value in declared.items():
         if name in models:
             yield from _features(storefront, name, models[name], value)
@@ -138,53 +140,81 @@ def _products(storefront: type[Storefront], model: type[Model], products: Produc
     yield from _conditions(storefront, "products", model, products.where)
 
 
+def _keys(storefront: type[Storefront], name: str, model: type[Model]) -> Iterator[Problem]:
+    if isinstance(model._meta.pk, CompositePrimaryKey):
+        yield Problem(
+            "E010",
+            f"{storefront.__name__}.{name}: {model._meta.label} has a composite primary key.",
+            "Map a model whose primary key is one column: a key is kept as one text.",
+            storefront,
+        )
+    who_logs_in = apps.get_model(settings.AUTH_USER_MODEL)
+    if name == "users" and key_field(model) is not key_field(who_logs_in):
+        yield Problem(
+            "W006",
+            f"{storefront.__name__}.users are {model._meta.label}, but who logs in is {who_logs_in._meta.label}: "
+            "one key may mean two people.",
+            f"Map users to {who_logs_in._meta.label} and let each user= path go on to it. Where nobody that is "
+            f"{who_logs_in._meta.label} shops, silence this.",
+            storefront,
+        )
+
+
 def _interactions(
     storefront: type[Storefront], name: str, interactions: Interactions, models: dict[str, type[Model]]
 ) -> Iterator[Problem]:
     model = models[name]
-    for role, path in interactions.paths().items():
-        found = _follow(storefront, f"{name}.{role}", model, path)
-        if isinstance(found, Problem):
-            yield found
-            continue
+    for role, paths in interactions.paths().items():
+        found = [_follow(storefront, f"{name}.{role}", model, path) for path in paths]
+        wrong = [each for each in found if isinstance(each, Problem)]
+        walks = [each for each in found if isinstance(each, Walk)]
         expected = models.get({"user": "users", "product": "products"}.get(role, ""))
-        if expected is not None and not _same_table(found.target, expected):
-            reached = (
-                found.target._meta.label if found.target else f"the field {found.steps[-1].field.name!r}"
-            )
-            yield Problem(
-                "E006",
-                f"{storefront.__name__}.{name}.{role}: the path {path!r} leads to {reached}, "
-                f"but {role}s are {expected._meta.label}.",
-                f"Extend the path until it reaches {expected._meta.label}, or map {role}s to the model it reaches.",
-                storefront,
-            )
-        elif role in REQUIRED_ROLES and not (role == "user" and interactions.visitor):
-            yield from _nullable(storefront, name, role, found, interactions)
+        if expected is not None:
+            wrong += [
+                _elsewhere(storefront, name, role, walked, expected)
+                for walked in walks
+                if walked.target is None or key_field(walked.target) is not key_field(expected)
+            ]
+        yield from wrong
+        if not wrong and role in REQUIRED_ROLES and not (role == "user" and interactions.visitor):
+            yield from _nullable(storefront, name, role, walks, interactions)
     yield from _conditions(storefront, name, model, interactions.where)
 
 
+def _elsewhere(
+    storefront: type[Storefront], name: str, role: str, walked: Walk, expected: type[Model]
+) -> Problem:
+    reached = walked.target._meta.label if walked.target else f"the field {walked.steps[-1].field.name!r}"
+    return Problem(
+        "E006",
+        f"{storefront.__name__}.{name}.{role}: the path {walked.path!r} leads to {reached}, "
+        f"but {role}s are {expected._meta.label}.",
+        f"Extend the path until it reaches {expected._meta.label}, or map {role}s to the model it reaches.",
+        storefront,
+    )
+
+
 def _nullable(
-    storefront: type[Storefront], name: str, role: str, walked: Walk, interactions: Interactions
+    storefront: type[Storefront], name: str, role: str, walks: list[Walk], interactions: Interactions
 ) -> Iterator[Problem]:
-    for step in walked.steps:
-        if step.nullable and not excludes_null(interactions.where, step.path):
-            yield Problem(
-                "W002",
-                f"{storefront.__name__}.{name}.{role}: {step.path!r} may be null; rows where it is are left out.",
-                f"Say so in where: Q({step.path}__isnull=False)"
-                + (", or map visitor= for guests." if role == "user" else "."),
-                storefront,
-            )
-            return
-
-
-def _same_table(reached: type[Model] | None, expected: type[Model]) -> bool:
-    if reached is None:
-        return False
-    one, other = reached._meta.concrete_model or reached, expected._meta.concrete_model or expected
-    # With multi-table inheritance parent and child share the key.
-    return one is other or issubclass(one, other) or issubclass(other, one)
+    """Of several paths it is enough that one always leads somewhere."""
+    where = interactions.where
+    loose = [
+        [step for step in walked.steps if step.nullable and not excludes_null(where, step.path)]
+        for walked in walks
+    ]
+    one_of_them = max(map(len, loose)) == 1 and excludes_null(
+        where, *(steps[0].path for steps in loose if steps)
+    )
+    if all(loose) and not one_of_them:
+        step = loose[-1][0]
+        yield Problem(
+            "W002",
+            f"{storefront.__name__}.{name}.{role}: {step.path!r} may be null; rows where it is are left out.",
+            f"Say so in where: Q({step.path}__isnull=False)"
+            + (", or map visitor= for guests." if role == "user" else "."),
+            storefront,
+        )
 
 
 def _repetitions(
@@ -192,6 +222,13 @@ def _repetitions(
 ) -> Iterator[Problem]:
     kinds: dict[str, str] = {}
     for name, value in interactions.items():
+        if not KIND.fullmatch(value.kind):
+            yield Problem(
+                "E007",
+                f"{storefront.__name__}.{name}: {value.kind!r} cannot be the kind of an event.",
+                "Write a lower-case word of at most 32 letters, digits and underscores.",
+                storefront,
+            )
         first = kinds.setdefault(value.kind, name)
         if first != name:
             yield Problem(

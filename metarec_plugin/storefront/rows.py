@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.apps import apps
-from django.db.models import CharField, Model, QuerySet, Value
+from django.db.models import CharField, F, Model, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from metarec_plugin.storefront.declarations import Feature, Interactions
+from metarec_plugin.storefront.keys import key_field
 from metarec_plugin.storefront.paths import SEPARATOR, walk
 
 CHUNK = 20_000
@@ -42,7 +44,7 @@ def interaction_queryset(
     model = apps.get_model(interactions.model)
     paths = interactions.paths()
     columns = [
-        key_path(model, paths[role]) if role in paths else Value(None, output_field=CharField())
+        _column(model, paths[role]) if role in paths else Value(None, output_field=CharField())
         for role in InteractionRow._fields[1:]
     ]
     queryset = model._default_manager.filter(**(within or {}))
@@ -51,6 +53,16 @@ def interaction_queryset(
     if since is not None:
         queryset = queryset.filter(**{f"{interactions.at}__gte": since})
     return queryset.order_by().values_list("pk", *columns)
+
+
+def _column(model: type[Model], paths: tuple[str, ...]) -> Any:
+    """The path to a value or key; of several paths the first that leads to one."""
+    if len(paths) == 1:
+        return key_path(model, paths[0])
+    target = walk(model, paths[0]).target
+    # Its type is named: a foreign key and the key behind it are fields of two types.
+    of_type = None if target is None else key_field(target)
+    return Coalesce(*(F(key_path(model, path)) for path in paths), output_field=of_type)
 
 
 def stream(queryset: QuerySet[Any, Any]) -> Iterator[InteractionRow]:
