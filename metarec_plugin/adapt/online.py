@@ -143,6 +143,11 @@ class OnlineModel:
         scores.flags.writeable = False
         return scores
 
+    @cached_property
+    def popular_order(self) -> np.ndarray:
+        """(N,) products by `popular`, the best first; ties in the order of the bundle."""
+        return np.argsort(-self.popular, kind="stable").astype(np.int32)
+
     def rank(
         self, scores: np.ndarray, n: int, exclude: np.ndarray | None = None, lift: float = 0.0
     ) -> np.ndarray:

@@ -13,6 +13,7 @@ from django.core import signing
 from django.db import DatabaseError, connections, router, transaction
 from django.db.models import Field
 from django.http import HttpRequest
+from django.utils import timezone
 
 from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.subjects import known_subject
@@ -58,8 +59,10 @@ def log_impressions(
         subject = known_subject(request_or_subject)
     else:
         return 0
+    now = timezone.now()
     rows: Sequence[Impression] = [
         Impression(
+            at=now,
             slate=slate,
             subject=subject,
             placement=placement,
@@ -130,12 +133,12 @@ def _insert_part(rows: Sequence[Impression], connection: Any) -> None:
     values: dict[str, Any] = {}
     marks: list[list[str]] = []  # a column each
     for field in _stored():
-        own = [getattr(row, field.attname) for row in rows]
-        names = [field.attname] * len(rows)
-        if own != own[:1] * len(own):
+        own, names = [getattr(row, field.attname) for row in rows], [field.attname]
+        if own.count(own[0]) < len(own):
             names = [f"{field.attname}_{row}" for row in range(len(rows))]
         values |= {name: field.get_db_prep_save(value, connection) for name, value in zip(names, own)}
-        marks.append([f"%({name})s" for name in names])
+        column = [f"%({name})s" for name in names]
+        marks.append(column if len(column) == len(rows) else column * len(rows))
     listed = ", ".join(f"({', '.join(row)})" for row in zip(*marks))
     with connection.cursor() as cursor:
         cursor.execute(

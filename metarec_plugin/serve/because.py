@@ -41,7 +41,9 @@ class Teller:
     ) -> None:
         """support: the keys that may be named; what stands in for a product that is not in the bundle is not one."""
         self._model, self._answer, self._support, self._lift = model, answer, frozenset(support), lift
-        order = model.rank(model.popular, 2 * k + FURTHER, excluded)
+        n = 2 * k + FURTHER
+        order = model.popular_order[: n + len(excluded)]
+        order = order[~np.isin(order, excluded)][:n]
         self._popular = [model.key(product) for product in order.tolist()]
         self._anyway = frozenset(self._popular[:k])
 

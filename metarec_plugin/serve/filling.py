@@ -115,7 +115,9 @@ class Filling:
         self._to_pin = set()
 
     def _told(self, keys: Sequence[str], teller: Teller | None) -> dict[str, Told]:
-        return {} if teller is None else Guard(self.question.placement)(partial(teller, keys), {})
+        if teller is None or not self.question.reasons:
+            return {}
+        return Guard(self.question.placement)(partial(teller, keys), {})
 
     def _title(self, product: Any) -> str:
         """The title of a product that led to others; a shop's mistake there costs the name, not the list."""
@@ -153,6 +155,8 @@ class Filling:
                 self.entries.append(entry)
 
     def _reason(self, key: str, source: str, told: Told, title: str) -> str:
+        if not self.question.reasons:
+            return ""
         if key in self.past.bought:
             return reason_to_buy_again()
         on_page = told.because in self.question.context

@@ -21,6 +21,7 @@ class Question:
     """One call of `recommend()`, with products as keys.
 
     who: a request, a subject, or "" for nobody in particular. filters: what every product of the list meets.
+    reasons: whether entries say why they are there.
     """
 
     who: HttpRequest | str
@@ -30,6 +31,7 @@ class Question:
     context: tuple[str, ...]
     exclude: tuple[str, ...]
     filters: tuple[Condition, ...] = ()
+    reasons: bool = True
 
     @property
     def request(self) -> HttpRequest | None:
@@ -49,6 +51,7 @@ def read_question(
     context: Products,
     exclude: Products,
     filters: Iterable[Mapping[str, Any]] = (),
+    reasons: bool = True,
 ) -> Question:
     """Raises InvalidRule where a filter is no condition on a declared feature."""
     return Question(
@@ -59,6 +62,7 @@ def read_question(
         context=product_keys(context),
         exclude=product_keys(exclude),
         filters=tuple(product_condition(each) for each in (*options.filters, *filters)),
+        reasons=reasons,
     )
 
 

@@ -44,12 +44,14 @@ def recommend(
     filters: Iterable[Mapping[str, Any]] = (),
     trace: bool = False,
     dry_run: bool = False,
+    reasons: bool = True,
 ) -> Slate:
     """Answer up to k products for a shopper, or for nobody in particular (None), best first.
 
     k: by default the placement's size. context: the products that the page is about; exclude: products not to show.
     Both take keys or instances. filters: conditions on declared features that every product is to meet. trace: the
-    slate says what each step did. dry_run: nothing is stored of it.
+    slate says what each step did. dry_run: nothing is stored of it. reasons: without them, which costs less, entries
+    do not say why they are there.
     Never raises for want of a model, for a damaged one or for an unknown product: what cannot be adapted is
     popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop or one
     that METAREC sets up wrongly.
@@ -63,7 +65,8 @@ def recommend(
     found: Assigned | None = guard(partial(assigned, policy, placement, subject), None)
     question: Question | None = None
     if found is not None:
-        asked = partial(read_question, who, k, placement, found.options, context, exclude, filters)
+        told = reasons or steps.wanted
+        asked = partial(read_question, who, k, placement, found.options, context, exclude, filters, told)
         question = guard(asked, None)
     if found is None or question is None:
         slate = Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core import signing
 
-from metarec_plugin.api.v1 import cursors
+from metarec_plugin.api.v1 import answers, cursors
 from metarec_plugin.api.v1.answers import _absolute
 from metarec_plugin.collect import read_slate
 from metarec_plugin.models import ApiKey, Impression
@@ -42,6 +42,21 @@ def test_an_entry_says_what_a_page_shows_and_no_score(app: Api, products: list[A
         assert entry["source"] == "newest"
     assert "score" not in str(slate)
     assert read_slate(slate["id"])
+
+
+def test_reasons_are_worked_out_only_where_they_are_asked_for(
+    app: Api, products: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    told = answers.recommend
+    monkeypatch.setattr(
+        answers, "recommend", lambda *given, **named: asked.append(named["reasons"]) or told(*given, **named)
+    )
+    for fields in ("key,title,url,price", "key,reason", "because"):
+        assert app.get(f"recommendations/?placement=arrivals&fields={fields}").status_code == 200
+    app.get("recommendations/?placement=arrivals")
+    app.post("recommendations/?fields=key", {"placements": [{"name": "home"}]})
+    assert asked == [False, True, True, True, False]
 
 
 def test_what_is_shown_is_stored_where_the_shopper_agreed(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from tests.bench.table_page import Figures, table
 
-SIDES = {"ours": "the plugin", "reference": "`implicit` in a bare view"}
+SIDES = {
+    "ours": "the plugin",
+    "whole": "the plugin, all it can say",
+    "reference": "`implicit` in a bare view",
+}
 WORDS = {
     "throughput_ratio": ("throughput, of the other side's", "at least"),
     "p95_ratio": ("95th percentile, of the other side's", "at most"),
@@ -32,10 +36,12 @@ def serving(found: Figures) -> str:
             f"{found['postgresql']}, {found['products']:,} products, {found['subjects']:,} shoppers with "
             f"{found['events']:,} events between them; a closed loop of {found['concurrency']} connections, "
             f"{found['lists']:.0%} lists of ten and the rest batches of five events, "
-            f"{len(found['rounds']) // 2} rounds of {found['rounds'][0]['requests']:,} requests on each side in turns; "
-            f"medians over the rounds. Ours goes through {found['through']}, with a mixture of "
-            f"{found['arrays']} arrays ({found['bundle_mb']:.0f} MB); it stores ten impressions a list, says a reason "
-            "for each entry, and leaves out what is disliked. The other side reads the history, ranks by ALS of "
+            f"{len(found['rounds']) // len(medians)} rounds of {found['rounds'][0]['requests']:,} requests each in "
+            "turns; medians over the rounds. Ours goes through the REST API, with a mixture of "
+            f"{found['arrays']} arrays ({found['bundle_mb']:.0f} MB); it stores ten impressions a list and leaves out "
+            "what is disliked. The sides that are compared answer the same four fields of a product; all it can say "
+            "is a picture, where an entry comes from, a reason and the product that led to it, too. The other side "
+            "reads the history, ranks by ALS of "
             f"{found['factors']} factors with the shopper's recalculated, reads the products, and stores events in a "
             "table of four columns. Load, database and web processes share the machine, whose own load was "
             f"{min(found['load']):.1f} to {max(found['load']):.1f}.\n",
@@ -54,7 +60,7 @@ def serving(found: Figures) -> str:
                     "peak, MB",
                     "own, MB",
                 ),
-                [_side(side, found) for side in SIDES],
+                [_side(side, found) for side in SIDES if side in medians],
             ),
             "Peaks count the bundle's pages, which are mapped from its files and shared by the web processes; own is "
             "what is left without files. Processor time is of a request, and is not another program's.\n",

@@ -22,8 +22,10 @@ import numpy as np
 from tests.bench.serving_store import Store
 from tests.bench.sets import ROOT
 
-OURS, REFERENCE = "ours", "reference"
-SIDES = (OURS, REFERENCE)
+# `whole` is ours with everything that an answer may hold; the others answer what a page shows of a product.
+OURS, WHOLE, REFERENCE = "ours", "whole", "reference"
+SIDES = (OURS, WHOLE, REFERENCE)
+FIELDS = {OURS: "?fields=key,title,url,price"}
 WORKERS, THREADS = 2, 4
 LISTS = 0.8  # of all requests; the rest are batches of events
 BATCH = ("view", "view", "view", "basket", "view")
@@ -112,47 +114,41 @@ class Callers:
     """Says who a request is of, in each side's own way: a key and a visitor's token, or a signed cookie."""
 
     def __init__(self, side: str) -> None:
-        from django.conf import settings
+        from metarec_plugin.models import ApiKey
 
-        self._side, self.api = side, side == OURS and settings.HAS_API
-        self.root = "/api/metarec/v1/" if side == OURS else "/"
-        self._key = ""
-        if self.api:
-            from metarec_plugin.models import ApiKey
-
-            _, self._key = ApiKey.issue("serving")
+        self.side = side
+        self.root = "/" if side == REFERENCE else "/api/metarec/v1/"
+        self._key = "" if side == REFERENCE else ApiKey.issue(f"serving {side}")[1]
 
     def headers(self, visitor: str) -> dict[str, str]:
-        from metarec_plugin.collect.visitor import Visitor
-        from metarec_plugin.conf import get_config
-
-        if self._side == REFERENCE:
+        if self.side == REFERENCE:
             from django.core.signing import get_cookie_signer
 
             from tests.bench.serving_reference import VISITOR
 
             return {"Cookie": f"{VISITOR}={get_cookie_signer(salt=VISITOR).sign(visitor)}"}
-        if self.api:
-            from metarec_plugin.collect.bearer import write_token
+        from metarec_plugin.collect.bearer import write_token
+        from metarec_plugin.collect.visitor import Visitor
 
-            token = write_token(Visitor(id=visitor, returning=True), "full")
-            return {"Authorization": f"Key {self._key}", "X-Visitor": token}
-        return {"Cookie": f"{get_config().cookie_name}={Visitor(id=visitor).dumps()}"}
+        token = write_token(Visitor(id=visitor, returning=True), "full")
+        return {"Authorization": f"Key {self._key}", "X-Visitor": token}
 
 
 def plan(store: Store, callers: Callers, n: int, seed: int) -> list[dict[str, Any]]:
     """n requests of a round; the same shoppers do the same on each side."""
     rng = np.random.default_rng([store.seed, 7, seed])
+    own = np.random.default_rng([store.seed, 8, seed, SIDES.index(callers.side)])  # two sides share one log
     requests = []
     for _ in range(n):
         visitor = store.visitors[rng.integers(store.subjects)]
         is_list, products = rng.random() < LISTS, store.draw(len(BATCH), rng)
         if is_list:
-            kind, path, body = "list", "recommendations/", {"placements": [{"name": "home", "size": 10}]}
+            kind, path = "list", f"recommendations/{FIELDS.get(callers.side, '')}"
+            body: dict[str, Any] = {"placements": [{"name": "home", "size": 10}]}
             contains = '"key"'
         else:
             made = [
-                {"id": str(uuid.UUID(bytes=rng.bytes(16), version=4)), "kind": each, "product": store.keys[product]}
+                {"id": str(uuid.UUID(bytes=own.bytes(16), version=4)), "kind": each, "product": store.keys[product]}
                 for each, product in zip(BATCH, products)
             ]  # fmt: skip
             kind, path, body, contains = "events", "events/", {"events": made}, '"stored"'

@@ -5,21 +5,18 @@ DATABASE_URL counts as in the shop.
 """
 
 import os
-from importlib.util import find_spec
 
+from metarec_plugin.rates import API_THROTTLES
 from shop.settings import *  # noqa: F403
 from shop.settings import INSTALLED_APPS as SHOP_APPS
 from shop.settings import METAREC as SHOP_METAREC
 
 SIDE = os.environ.get("SERVING_SIDE", "ours")
-HAS_API = find_spec("metarec_plugin.api") is not None
 
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 SECRET_KEY = "serving"
 INSTALLED_APPS = [*SHOP_APPS]
-if HAS_API and "rest_framework" not in INSTALLED_APPS:
-    INSTALLED_APPS += ["rest_framework", "drf_spectacular"]
 # What startproject writes, on both sides; ours has what the plugin asks for on top.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -44,8 +41,5 @@ if socket := os.environ.get("SERVING_SOCKET"):
         }
     }
 METAREC = {**SHOP_METAREC, "CONSENT": "full", "STOREFRONT": "tests.bench.serving_storefront.BareStorefront"}
-if HAS_API:
-    from metarec_plugin.rates import API_THROTTLES
-
-    METAREC["API_THROTTLES"] = dict.fromkeys(API_THROTTLES)  # all shoppers of the load have one address
+METAREC["API_THROTTLES"] = dict.fromkeys(API_THROTTLES)  # all shoppers of the load have one address
 STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}

@@ -44,13 +44,16 @@ LOADED = {
 }  # fmt: skip
 SERVING = {
     "workers": 2, "threads": 4, "postgresql": "18.4", "products": 20_000, "subjects": 100_000, "events": 1_000_000,
-    "concurrency": 8, "lists": 0.8, "through": "the REST API", "arrays": "random", "bundle_mb": 208.7, "factors": 64,
+    "concurrency": 8, "lists": 0.8, "arrays": "random", "bundle_mb": 208.7, "factors": 64,
     "load": [0.4, 2.1], "throughput_ratio": 0.75, "p95_ratio": 1.6, "errors": 0, "peak_mb": 200.0, "aim_p95_ms": 50.0,
     "bars": {"throughput_ratio": 0.7, "p95_ratio": 1.5, "errors": 0, "peak_mb": 250.0},
     "held": {"throughput_ratio": True, "p95_ratio": False, "errors": True, "peak_mb": True},
-    "rounds": [{"side": side, "requests": 2_500, "errors": 0} for side in ("ours", "reference")],
-    "medians": {"ours": LOADED, "reference": {**LOADED, "throughput": 200.0, "p95": 30.0}},
-    "memory": {side: [{"peak": 200.0, "own": 80.0}] for side in ("ours", "reference")},
+    "rounds": [{"side": side, "requests": 2_500, "errors": 0} for side in ("ours", "whole", "reference")],
+    "medians": {
+        "ours": LOADED, "whole": {**LOADED, "throughput": 140.0},
+        "reference": {**LOADED, "throughput": 200.0, "p95": 30.0},
+    },
+    "memory": {side: [{"peak": 200.0, "own": 80.0}] for side in ("ours", "whole", "reference")},
     "answers": {"ours": {"list": {"bytes": 2600, "names": ["entries[10].key"]}}},
 }  # fmt: skip
 NEW_PRODUCTS = {
@@ -261,6 +264,8 @@ GROWTH = {
                 "| throughput, of the other side's | 0.75 | at least 0.7 | yes |",
                 "| 95th percentile, of the other side's | 1.60 | at most 1.5 | **no** |",
                 "| the plugin | 150.0 | 30.0 | 48.0 | 50.0 | 40.0 | 9.0 | 2.0 | 0 | 200 | 80 |",
+                "| the plugin, all it can say | 140.0 | 30.0 |",
+                "1 rounds of 2,500 requests",
                 "under 50 ms is the aim: reached",
                 "| the plugin, list | 2,600 | `entries[10].key` |",
             ],

@@ -44,6 +44,19 @@ def test_an_entry_names_the_product_that_led_to_it(pointing, visit, keys):
         assert (entry.because, entry.expert, entry.reason) == (because, "closed_form", reason)
 
 
+def test_a_list_without_reasons_is_the_same_list(pointing, visit, keys):
+    pointing()
+    for support in ([keys[3], keys[5]], [keys[50]]):
+        with_reasons, bare = (
+            recommend(visit(support), placement="home", reasons=reasons) for reasons in (True, False)
+        )
+        assert [(e.key, e.score, e.source) for e in bare] == [
+            (e.key, e.score, e.source) for e in with_reasons
+        ]
+        assert bare.stage == with_reasons.stage
+        assert {(entry.reason, entry.because, entry.expert) for entry in bare} == {("", "", "")}
+
+
 def test_of_what_everybody_is_shown_no_product_is_named(pointing, visit, keys):
     pointing()
     entry = entry_of(recommend(visit([keys[3], keys[5]]), placement="home"), keys[0])

@@ -43,9 +43,16 @@ def check_filters(filters: Sequence[Mapping[str, Any]], pointer: str) -> None:
 
 
 def slate_of(
-    request: HttpRequest, cursor: Cursor, *, trace: bool = False, already: Collection[str] = ()
+    request: HttpRequest,
+    cursor: Cursor,
+    names: Collection[str],
+    *,
+    trace: bool = False,
+    already: Collection[str] = (),
 ) -> Slate:
-    """One part of a list: what the cursor has not shown. already: what the page lists elsewhere."""
+    """One part of a list: what the cursor has not shown. names: the entry fields that are asked for; already: what the
+    page lists elsewhere.
+    """
     size = cursor.size
     if size is None and cursor.room < MAX_SIZE:
         size = get_policy().placement(cursor.placement).size
@@ -58,15 +65,19 @@ def slate_of(
         filters=cursor.filters,
         trace=trace,
         dry_run=cursor.dry_run,
+        reasons=not _REASONS.isdisjoint(names),
     )
 
 
-def page_of(request: HttpRequest, cursors: Sequence[Cursor], traces: Sequence[bool]) -> list[Slate]:
+def page_of(
+    request: HttpRequest, cursors: Sequence[Cursor], names: Collection[str], traces: Sequence[bool]
+) -> list[Slate]:
     """The lists of one page; none repeats what one before it lists, where its placement minds."""
     listed: dict[str, None] = {}
     slates = []
     for cursor, trace in zip(cursors, traces):
-        slate = slate_of(request, cursor, trace=trace, already=listed if dedupes(cursor.placement) else ())
+        already = listed if dedupes(cursor.placement) else ()
+        slate = slate_of(request, cursor, names, trace=trace, already=already)
         listed.update(dict.fromkeys(entry.key for entry in slate))
         slates.append(slate)
     return slates
@@ -111,6 +122,7 @@ def _entry_json(entry: Entry, names: Sequence[str], root: str) -> dict[str, Any]
     return {name: _READ[name](get_storefront(), entry, root) for name in names}
 
 
+_REASONS = frozenset({"reason", "because"})
 # What is read of an entry; root: the address that the shop's own paths lie under.
 _READ: Mapping[str, Callable[[Storefront, Entry, str], Any]] = {
     "key": lambda storefront, entry, root: entry.key,

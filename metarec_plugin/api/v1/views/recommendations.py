@@ -44,7 +44,7 @@ class ListView(View):
 
     def one(self, cursor: Cursor) -> Response:
         names = self.names()
-        slate = slate_of(self.http, cursor)
+        slate = slate_of(self.http, cursor, names)
         return Response(slate_json(self.http, slate, cursor, names, trace=False))
 
     def require_trace(self) -> None:
@@ -111,7 +111,7 @@ class Recommendations(ListView):
             )
         if any(traces):
             self.require_trace()
-        slates = page_of(self.http, cursors, traces)
+        slates = page_of(self.http, cursors, names, traces)
         return Response(
             {
                 "slates": [
