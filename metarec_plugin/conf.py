@@ -77,9 +77,16 @@ class Config:
     # collecting
     cookie_name: str = "metarec"
     cookie_age: int = 60 * 60 * 24 * 180
+    global_privacy_control: str = "session"  # the most that a browser that sends it agrees to
+    event_days: int | None = 90  # how long is kept what browsers and apps reported; None: for good
+    history_days: int | None = None  # the same of what training reads: orders, opinions, returns
+    impression_days: int | None = 90
+    receipt_days: int | None = 3 * 365
     sync_days: int = 30
     beacon_max_bytes: int = 60_000
     beacon_max_events: int = 100
+    quarantine_days: int = 30  # how long a refused event is kept
+    quarantine_rows: int = 100_000  # refused events kept of each source; 0: none
     # the REST API
     api_throttles: Mapping[str, str | None] = field(default_factory=lambda: dict(API_THROTTLES))
     api_max_bytes: int = 262_144
@@ -87,6 +94,7 @@ class Config:
     # training
     learners: tuple[str, ...] = ("mixture",)  # its experts are trained inside it
     learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cleaning: Mapping[str, Any] = field(default_factory=dict)  # bounds of its rules, and those left out
     device: str = "auto"
     processes: int = 1  # that share each batch of training
     seed: int = 0

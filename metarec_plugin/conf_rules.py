@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -39,6 +40,12 @@ def _number(low: float, high: float = math.inf, *, whole: bool = False, above: b
         return (low < value if above else low <= value) and value <= high and value != math.inf
 
     return f"a {'whole ' if whole else ''}number {bounds}", holds
+
+
+def _days(low: int) -> Rule:
+    """A rule for how long something is kept."""
+    expected, holds = _number(low, 36_500, whole=True)
+    return f"None, or {expected}", lambda value: value is None or holds(value)
 
 
 def _names(what: str, known: Callable[[str], object]) -> Rule:
@@ -84,6 +91,41 @@ def _are_weights(value: Any) -> bool:
         and all(power(value.get(name, 0)) for name in ("quantity", "dwell", "value"))
         and bool(_number(0, above=True)[1](value.get("half_life_days", 1)))
     )
+
+
+CLEANING = ("without", "earliest", "latest", "max_quantity", "max_price", "measure", "bot_actions",
+            "bulk_deviations", "code_patterns", "title_patterns")  # fmt: skip
+
+
+def _is_cleaning(value: Any) -> bool:
+    """Whether each key is known and of its type; which rules there are is for cleaning to say."""
+    if not isinstance(value, Mapping) or not set(value) <= set(CLEANING):
+        return False
+    bound = _number(0, above=True)[1]
+    bulk, without = value.get("bulk_deviations"), value.get("without", ())
+    return (
+        isinstance(without, list | tuple | set | frozenset)
+        and all(isinstance(name, str) for name in without)
+        and all(_is_moment(value.get(name)) for name in ("earliest", "latest"))
+        and all(bound(value.get(name, 1)) for name in ("max_quantity", "max_price", "measure", "bot_actions"))
+        and bool(bulk is None or bound(bulk))
+        and all(_are_patterns(value.get(name, {})) for name in ("code_patterns", "title_patterns"))
+    )
+
+
+def _is_moment(value: Any) -> bool:
+    return value is None or (isinstance(value, datetime) and value.tzinfo is None)
+
+
+def _are_patterns(value: Any) -> bool:
+    """Regular expressions by name, of the words that Python and Rust have in common; None takes a usual one away."""
+    try:
+        return isinstance(value, Mapping) and all(
+            isinstance(name, str) and (pattern is None or bool(re.compile(pattern)))
+            for name, pattern in value.items()
+        )
+    except (TypeError, re.error):
+        return False
 
 
 def is_time_zone(value: Any) -> bool:
@@ -137,9 +179,16 @@ RULES: Mapping[str, Rule] = {
     ),
     "cookie_name": ("a name for a cookie", lambda value: isinstance(value, str) and _COOKIE_NAME.fullmatch(value)),
     "cookie_age": _number(1, INT32, whole=True),
+    "global_privacy_control": (f"one of {', '.join(CONSENT_LEVELS)}", CONSENT_LEVELS.__contains__),
+    "event_days": _days(8),  # a client's clock is believed for seven
+    "history_days": _days(30),
+    "impression_days": _days(8),
+    "receipt_days": _days(1),
     "sync_days": _number(1, 100_000, whole=True),
     "beacon_max_bytes": _number(1, INT32, whole=True),
     "beacon_max_events": _number(1, INT32, whole=True),
+    "quarantine_days": _number(1, 3_650, whole=True),
+    "quarantine_rows": _number(0, 10_000_000, whole=True),
     "api_throttles": (
         f'a dict of {", ".join(API_THROTTLES)} to a rate such as "120/min", or None for no limit',
         are_throttles,
@@ -148,6 +197,10 @@ RULES: Mapping[str, Rule] = {
     "api_docs": (f"one of {', '.join(API_DOCS)}", API_DOCS.__contains__),
     "learners": _names(f"learners ({', '.join(LEARNERS)})", LEARNERS.__contains__),
     "learner_options": (f"a dict of learner ({', '.join(LEARNERS)}) to a dict of its options", _are_options),
+    "cleaning": (
+        f"a dict of {', '.join(CLEANING)}: names of rules, naive datetimes, numbers above 0, patterns by name",
+        _is_cleaning,
+    ),
     "processes": _number(1, 1024, whole=True),
     "device": (f"one of {', '.join(DEVICES)}", DEVICES.__contains__),
     "seed": _number(0, INT64, whole=True),

@@ -10,7 +10,11 @@ class ConfigurationError(MetaRecError):
 
 
 class InvalidEvent(MetaRecError):
-    """An event was refused; nothing of it was stored."""
+    """An event was refused; nothing of it was stored. `code` is the reason by which refusals are counted."""
+
+    def __init__(self, message: str, code: str = "invalid_event") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class InvalidBody(MetaRecError):

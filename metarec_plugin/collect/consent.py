@@ -38,8 +38,20 @@ def is_paused(request: HttpRequest) -> bool:
     return request.COOKIES.get(pause_cookie()) == "1"
 
 
+def has_opted_out(request: HttpRequest) -> bool:
+    """Whether the browser says Global Privacy Control: do not sell or share what is known of me."""
+    return request.META.get("HTTP_SEC_GPC") == "1"
+
+
 def given_consent(request: HttpRequest) -> str:
-    """What this request's shopper agreed to, paused or not."""
+    """What this request's shopper agreed to, paused or not; by Global Privacy Control no more than METAREC says."""
+    level = _stated_consent(request)
+    if has_opted_out(request):
+        return min(level, get_config().global_privacy_control, key=CONSENT_LEVELS.index)
+    return level
+
+
+def _stated_consent(request: HttpRequest) -> str:
     consent = get_config().consent
     stated = getattr(request, _STATED, None)
     if isinstance(consent, str) and consent in CONSENT_LEVELS:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from metarec_plugin.collect.consent import is_paused, pause_cookie
-from metarec_plugin.collect.erasing import erase
+from metarec_plugin.collect.erasing import forget_subjects
 from metarec_plugin.collect.impressions import forget_impressions
 from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.subjects import known_subject
 from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.conf import get_config
+from metarec_plugin.models import ErasureReceipt
 
 
 def set_paused(request: HttpRequest, response: HttpResponse, paused: bool) -> None:
@@ -23,21 +24,19 @@ def set_paused(request: HttpRequest, response: HttpResponse, paused: bool) -> No
         response.delete_cookie(name, samesite="Lax")
 
 
-def forget(request: HttpRequest) -> dict[str, int]:
-    """Erase whoever the request speaks for: rows, and the browser's cookie. Returns what was erased by table.
+def forget(request: HttpRequest) -> tuple[ErasureReceipt | None, int]:
+    """Erase whoever the request speaks for: rows, and the browser's cookie.
 
-    A member's browser may hold a visitor's id from before the login: its rows go as well. `cookie` counts the
-    products that the cookie held.
+    Returns the receipt, None where the request speaks for nobody, and how many products the cookie held. A member's
+    browser may hold a visitor's id from before the login: its rows go as well.
     """
     visitor = visitor_of(request)
     subjects = {known_subject(request)} if known_subject(request) else set()
     if visitor.returning:
         subjects.add(visitor.subject)
-    receipt = {"cookie": len(visitor.products) + len(visitor.disliked)}
-    for subject in sorted(subjects):
-        for table, rows in erase(subject).items():
-            receipt[table] = receipt.get(table, 0) + rows
+    held = len(visitor.products) + len(visitor.disliked)
+    receipt = forget_subjects(sorted(subjects), ErasureReceipt.By.SHOPPER) if subjects else None
     visitor.renew(forget_products=True)
     forget_reading(request)
     forget_impressions(request)
-    return receipt
+    return receipt, held

@@ -1,14 +1,28 @@
-"""Erasing a subject for good: its rows go, and marks stay so that no order read again brings them back."""
+"""Erasing a subject for good: its rows go, a receipt stays, and marks so that nothing read again brings them back."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 
 from django.db import router, transaction
+from django.db.models import Min
+from django.utils.crypto import salted_hmac
 
-from metarec_plugin.models import ErasedEvent, Event, Exposure, Impression, SubjectState
+from metarec_plugin.conf import get_config
+from metarec_plugin.models import (
+    ErasedEvent,
+    ErasureReceipt,
+    Event,
+    Exposure,
+    Impression,
+    ModelVersion,
+    QuarantinedEvent,
+    SubjectState,
+    TrainingRun,
+)
 
 BATCH = 900  # parameters that every database takes in one query
 
@@ -21,14 +35,56 @@ def erase(subject: str) -> dict[str, int]:
     """
     using = router.db_for_write(Event)
     with transaction.atomic(using=using):
-        ids = Event.objects.using(using).filter(subject=subject).values_list("event_id", flat=True)
-        for batch in _batches(ids.iterator(BATCH)):
-            marks = [ErasedEvent(digest=_digest(event_id)) for event_id in batch]
-            ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)
+        for model in (Event, QuarantinedEvent):
+            ids = model._default_manager.using(using).filter(subject=subject).exclude(event_id="")
+            _mark(ids.values_list("event_id", flat=True).iterator(BATCH), using)
         return {
             model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
-            for model in (Event, Impression, Exposure, SubjectState)
+            for model in (Event, QuarantinedEvent, Impression, Exposure, SubjectState)
         }
+
+
+def forget_subjects(subjects: Sequence[str], by: str) -> ErasureReceipt:
+    """Erase one person, who may be known by several subjects, and write the receipt, in one transaction.
+
+    by: a value of ErasureReceipt.By. What is served goes on: a bundle holds no rows of subjects, and the next run
+    reads a log without them.
+    """
+    using = router.db_for_write(ErasureReceipt)
+    with transaction.atomic(using=using):
+        versions, runs = _learned_from(subjects)
+        deleted: Counter[str] = Counter()
+        for subject in subjects:
+            deleted.update(erase(subject))
+        return ErasureReceipt._default_manager.using(using).create(
+            by=by,
+            subjects=[subject_hash(subject) for subject in subjects],
+            deleted=dict(deleted),
+            versions=versions,
+            runs=runs,
+        )
+
+
+def subject_hash(subject: str) -> str:
+    """What a receipt calls a subject: without the site's secret nobody can try subjects out."""
+    return salted_hmac("metarec.receipt", subject, algorithm="sha256").hexdigest()
+
+
+def _learned_from(subjects: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The versions on disk, and the runs under way, that may have read the subjects' events: no fewer than did."""
+    own = Event.objects.filter(subject__in=subjects, kind__in=get_config().target_kinds)
+    first = own.aggregate(first=Min("received_at"))["first"]
+    if first is None:
+        return [], []
+    versions = ModelVersion.objects.filter(created__gte=first, pruned_at=None).order_by("created")
+    runs = TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).order_by("pk")
+    return [str(pk) for pk in versions.values_list("pk", flat=True)], list(runs.values_list("pk", flat=True))
+
+
+def _mark(event_ids: Iterator[str], using: str) -> None:
+    for batch in _batches(event_ids):
+        marks = [ErasedEvent(digest=_digest(event_id)) for event_id in batch]
+        ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)
 
 
 def erased_among(event_ids: Collection[str], using: str) -> set[str]:

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.impressions import read_slate
 from metarec_plugin.collect.opinions import not_support, opinion
 from metarec_plugin.collect.reading import forget_reading
@@ -29,6 +30,7 @@ MAX_PRODUCT, MAX_QUERY, MAX_ID, MAX_SLATE, MAX_SUBJECT = 64, 200, 200, 64, 120
 MAX_QUANTITY, MAX_VALUE, MAX_POSITION = 1_000_000, 1e12, 10_000
 NOBODY = "visitor:none"  # whose event is checked like any other, and not kept
 ID_BATCH = 900
+SENT = (Event.Source.BEACON, Event.Source.API)  # by clients, until they are told that it is stored
 CLOCK_TOLERANCE = timedelta(minutes=5)
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SUBJECT = re.compile(r"(user|visitor):[^\s\x00]+")
@@ -118,6 +120,9 @@ def store(events: Sequence[Event]) -> set[str]:
         by_id.setdefault(event.event_id, event)  # the first of an id is the one that counts
     with transaction.atomic(using=using):
         known = known_ids(by_id, using)
+        # A client may send again what its shopper has had erased meanwhile.
+        sent = [key for key, event in by_id.items() if event.source in SENT and key not in known]
+        known |= erased_among(sent, using)
         new = [event for event_id, event in by_id.items() if event_id not in known]
         # Another process may have stored one of them since: the unique index has the last word.
         Event.objects.using(using).bulk_create(new, ignore_conflicts=True)
@@ -206,7 +211,9 @@ def build_event(
 def _expect(holds: object, name: str, rule: str, found: object) -> None:
     if not holds:
         shown = found if isinstance(found, str) else type(found).__name__
-        raise InvalidEvent(f"{name} must {rule}; found {str(shown)[:60]!r}. The event was not stored.")
+        raise InvalidEvent(
+            f"{name} must {rule}; found {str(shown)[:60]!r}. The event was not stored.", f"invalid_{name}"
+        )
 
 
 def _is_int(number: object, bound: int) -> bool:

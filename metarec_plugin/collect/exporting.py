@@ -7,13 +7,14 @@ from typing import Any
 
 from django.db.models import Field, Model
 
-from metarec_plugin.models import Event, Exposure, Impression, SubjectState
+from metarec_plugin.models import Event, Exposure, Impression, QuarantinedEvent, SubjectState
 
 TABLES: tuple[tuple[str, type[Model]], ...] = (
     ("events", Event),
     ("impressions", Impression),
     ("exposures", Exposure),
     ("states", SubjectState),
+    ("refused", QuarantinedEvent),
 )
 CHUNK = 500
 

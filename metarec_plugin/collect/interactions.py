@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+import time
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
 
-from metarec_plugin.collect.events import MAX_PRODUCT, MAX_QUANTITY, MAX_SUBJECT
+from metarec_plugin.collect.events import CLOCK_TOLERANCE, MAX_ID, MAX_PRODUCT, MAX_QUANTITY, MAX_SUBJECT
 from metarec_plugin.storefront import Interactions
 from metarec_plugin.storefront.rows import InteractionRow
 
 MAX_ORDER = 64
+MAX_ROW_ID = MAX_ID - 16  # what names its later events and their returns has room behind it
 PRICE_BOUND = 10**10  # a DecimalField of 12 digits, 2 of them behind the point
 CENT = Decimal("0.01")
 
@@ -56,18 +58,24 @@ def event_values(interactions: Interactions, row: InteractionRow) -> Values:
         value = float(value)
         if not math.isfinite(value):
             raise Refused("value not finite")
+    moment = at if isinstance(at, str) else _moment(at)
+    if _is_ahead(moment):
+        raise Refused("time in the future")
     order_key = "" if order is None else str(order)
     if len(order_key) > MAX_ORDER:
         raise Refused(f"order key longer than {MAX_ORDER} characters")
+    name = event_id(interactions.kind, pk, order)
+    if len(name) > MAX_ROW_ID:
+        raise Refused(f"id longer than {MAX_ROW_ID} characters")
     return (
-        event_id(interactions.kind, pk, order),
+        name,
         subject,
         interactions.kind,
         product,
         value,
         round(quantity),
         None if price is None else _price(price),
-        at if isinstance(at, str) else _moment(at),
+        moment,
         order_key,
     )
 
@@ -99,3 +107,18 @@ def _moment(at: date | datetime) -> datetime:
     if not isinstance(at, datetime):
         at = datetime(at.year, at.month, at.day)
     return timezone.make_aware(at) if timezone.is_naive(at) else at
+
+
+def _is_ahead(at: str | datetime) -> bool:
+    """Whether a row bears a time that has not come, but for clocks that differ a little: it would stay the newest.
+
+    It is read again until then. A moment as SQLite's text is UTC, and sorts as it reads.
+    """
+    latest, text = _latest(int(time.time()) // 60)
+    return at > text if isinstance(at, str) else at > latest
+
+
+@lru_cache(maxsize=1)
+def _latest(minute: int) -> tuple[datetime, str]:
+    latest = datetime.fromtimestamp(minute * 60, tz=UTC) + CLOCK_TOLERANCE
+    return latest, latest.strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, F, Max, Min, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Abs
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
@@ -27,12 +28,20 @@ class Bought(NamedTuple):
 
 
 def bought_by(subject: str) -> list[Bought]:
-    """Return what a subject bought, of METAREC["TARGET_KINDS"], less what was taken back. One query.
+    """Return what a subject bought, of METAREC["TARGET_KINDS"], less what was taken back whole. One query.
 
     Lines of one product at one moment are one time, as they are in training.
     """
     own = Event.objects.filter(subject=subject)
-    taken_back = own.exclude(reverses="").values("reverses")
+    bought = Event.objects.filter(event_id=OuterRef("reverses")).values("quantity")
+    taken_back = (
+        own.exclude(reverses="")
+        .order_by()
+        .values("reverses")
+        .annotate(back=Sum(Abs("quantity")), of=Max(Subquery(bought)))
+        .filter(back__gte=F("of"))
+        .values("reverses")
+    )
     rows = (
         own.filter(kind__in=get_config().target_kinds)
         .exclude(product="")

@@ -22,12 +22,13 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_delete, post_save
 
 from metarec_plugin.collect import subjects
-from metarec_plugin.collect.erasing import erase
+from metarec_plugin.collect.erasing import forget_subjects
 from metarec_plugin.collect.interactions import event_id
 from metarec_plugin.collect.reread import reread
 from metarec_plugin.collect.watching import Watch, watches
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
+from metarec_plugin.models import ErasureReceipt
 from metarec_plugin.storefront import Interactions, get_storefront
 from metarec_plugin.storefront.problems import is_usable
 
@@ -84,6 +85,8 @@ def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., No
 
 def _reconnect(*, setting: str, **kwargs: object) -> None:
     if setting == "METAREC":
+        _pending.keys.clear()  # what was noted are paths of another mapping
+        _pending.gone.clear()
         connect()
 
 
@@ -170,4 +173,4 @@ def _logged_out(*, request: Any, **kwargs: object) -> None:
 
 
 def _user_deleted(*, instance: Model, **kwargs: object) -> None:
-    erase(subjects.user_subject(instance.pk))
+    forget_subjects([subjects.user_subject(instance.pk)], ErasureReceipt.By.DELETED)

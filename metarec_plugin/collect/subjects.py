@@ -15,7 +15,7 @@ from metarec_plugin.collect.opinions import not_support
 from metarec_plugin.collect.supports import BEHIND, Behind, behind_supports, support_of
 from metarec_plugin.collect.visitor import SAFE_METHODS, visitor_of
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.models import Event, Exposure, Impression, SubjectState
+from metarec_plugin.models import Event, Exposure, Impression, QuarantinedEvent, SubjectState
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +125,7 @@ def _rename(old: str, new: str) -> int:
     with transaction.atomic(using=router.db_for_write(Event)):
         moved = Event.objects.filter(subject=old).update(subject=new)
         Impression.objects.filter(subject=old).update(subject=new)
+        QuarantinedEvent.objects.filter(subject=old).update(subject=new)
         # In an experiment that both were in, the member stays what they were.
         seen = Exposure.objects.filter(subject=old)
         own = Exposure.objects.filter(subject=new).values_list("experiment", flat=True)

@@ -2,7 +2,7 @@
 
 from metarec_plugin.models.api_key import ApiKey
 from metarec_plugin.models.context import ContextDay
-from metarec_plugin.models.erased import ErasedEvent
+from metarec_plugin.models.erased import ErasedEvent, ErasureReceipt
 from metarec_plugin.models.event import Event
 from metarec_plugin.models.experiment import Experiment, Exposure
 from metarec_plugin.models.impression import Impression
@@ -17,6 +17,7 @@ __all__ = [
     "ApiKey",
     "ContextDay",
     "ErasedEvent",
+    "ErasureReceipt",
     "Event",
     "Experiment",
     "Exposure",

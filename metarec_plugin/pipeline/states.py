@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+from django.db import router, transaction
 from django.db.models import Max
 
 from metarec_plugin.adapt.batch import BatchModel
@@ -119,13 +120,26 @@ def _adapt(
         for each, row, support in zip(batch, scored, supports)
         if len(support)
     ]
-    SubjectState.objects.bulk_create(
-        states,
-        update_conflicts=True,
-        unique_fields=["subject"],
-        update_fields=["version", "lift", "window", "last_event", "placement", "ranking", "updated"],
-    )
-    return len(states)
+    return _write(states)
+
+
+def _write(states: Sequence[SubjectState]) -> int:
+    """Store the states whose newest event is still there and still theirs; returns how many.
+
+    Whoever was erased, or renamed by a login, while their state was made gets none: their events are held in place
+    until the states are stored, so that an erasure that comes meanwhile finds them.
+    """
+    with transaction.atomic(using=router.db_for_write(SubjectState)):
+        newest = Event.objects.select_for_update().filter(pk__in=[state.last_event for state in states])
+        there = set(newest.values_list("subject", "pk"))
+        kept = [state for state in states if (state.subject, state.last_event) in there]
+        SubjectState.objects.bulk_create(
+            kept,
+            update_conflicts=True,
+            unique_fields=["subject"],
+            update_fields=["version", "lift", "window", "last_event", "placement", "ranking", "updated"],
+        )
+    return len(kept)
 
 
 def _weighed(

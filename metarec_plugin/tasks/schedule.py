@@ -10,6 +10,7 @@ SCHEDULE = (
     ("metarec.recover_runs", "MetaRec: recover training runs", 60),
     ("metarec.refresh_states", "MetaRec: refresh subject states", 60),
     ("metarec.sync_orders", "MetaRec: sync orders", 300),
+    ("metarec.expire", "MetaRec: delete what is kept no longer", 86_400),
     ("metarec.prune", "MetaRec: prune bundles, checkpoints and messages", 3600),
 )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from celery import current_app, shared_task
 
+from metarec_plugin.collect import retention
 from metarec_plugin.collect.sync import sync
 
 
@@ -13,6 +14,12 @@ from metarec_plugin.collect.sync import sync
 def sync_orders() -> None:
     """Re-read the shop's recent orders: what no signal announced counts from here on."""
     sync()
+
+
+@shared_task(name="metarec.expire", ignore_result=True)
+def expire() -> None:
+    """Delete rows that are older than METAREC keeps them."""
+    retention.expire()
 
 
 @shared_task(name="metarec.prune", ignore_result=True)

@@ -84,16 +84,19 @@ def forget_me(request: HttpRequest) -> HttpResponse:
         return _own_page(
             request, error=_("Tick the box first: what is erased cannot be brought back."), status=400
         )
-    erased = forget(request)
+    receipt, held = forget(request)
     names = {
         "event": _("things you did in the shop"),
         "impression": _("products that lists showed you"),
         "subjectstate": _("prepared recommendations"),
         "exposure": _("parts in tests of lists"),
+        "quarantinedevent": _("reports that could not be used"),
         "cookie": _("products in this browser's cookie"),
     }
+    erased = {"cookie": held, **(receipt.deleted if receipt else {})}
     lines = [(names.get(table, table), rows) for table, rows in erased.items()]
-    return _own_page(request, receipt=lines, at=timezone.now())
+    number = str(receipt.pk) if receipt else ""
+    return _own_page(request, receipt=lines, number=number, at=receipt.at if receipt else timezone.now())
 
 
 def _own_page(request: HttpRequest, status: int = 200, **values: Any) -> HttpResponse:

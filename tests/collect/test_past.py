@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from metarec_plugin import record_event
 from metarec_plugin.collect import bought_by, disliked_by, disliked_keys, support_keys
-from metarec_plugin.collect.reread import take_back
+from metarec_plugin.collect.events import store
+from metarec_plugin.collect.revisions import returns_of
 from metarec_plugin.collect.visitor import MOST_KEYS, visitor_of
 from metarec_plugin.models import Event
 from tests.collect.conftest import MakeRequest, cookie_after
@@ -42,8 +43,17 @@ def test_times_are_counted_by_moment_and_the_last_one_is_told(django_assert_num_
 def test_what_was_taken_back_was_not_bought():
     bought("rye", 1, event_id="order:1")
     bought("oats", 1, event_id="order:2")
-    take_back(["order:1"])
+    store(returns_of(Event.objects.filter(event_id="order:1"), "live", START))
     assert [each.product for each in bought_by("user:1")] == ["oats"]
+
+
+def test_what_was_taken_back_in_part_was_bought():
+    bought("rye", 1, event_id="order:1", quantity=3)
+    for number, (quantity, left) in enumerate(((1, ["rye"]), (1, ["rye"]), (1, []))):
+        record_event(
+            "user:1", "return", "rye", quantity=quantity, event_id=f"back:{number}", reverses="order:1"
+        )
+        assert [each.product for each in bought_by("user:1")] == left
 
 
 def test_the_target_kinds_are_what_counts_as_bought(settings):

@@ -192,10 +192,22 @@ def test_erasing_a_subject_leaves_no_row_of_theirs_and_all_of_others() -> None:
             subject=subject, slate="s", placement="home", product="p", rank=0, source="new"
         )
         SubjectState.objects.create(subject=subject, version="0" * 32, last_event=1)
-    assert erase("user:1") == {"event": 1, "impression": 1, "exposure": 0, "subjectstate": 1}
+    assert erase("user:1") == {
+        "event": 1,
+        "impression": 1,
+        "exposure": 0,
+        "subjectstate": 1,
+        "quarantinedevent": 0,
+    }
     for model in (Event, Impression, SubjectState):
         assert list(model._default_manager.values_list("subject", flat=True)) == ["user:2"]
-    assert erase("user:1") == {"event": 0, "impression": 0, "exposure": 0, "subjectstate": 0}
+    assert erase("user:1") == {
+        "event": 0,
+        "impression": 0,
+        "exposure": 0,
+        "subjectstate": 0,
+        "quarantinedevent": 0,
+    }
 
 
 def test_deleting_a_user_erases_them(django_capture_on_commit_callbacks: Callable[..., Any]) -> None:

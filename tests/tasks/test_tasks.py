@@ -86,7 +86,8 @@ def test_pruning_reaches_what_the_broker_keeps_of_messages_that_were_read(tmp_pa
 
 def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
     schedule.install()
-    known = {task.name for task in (tasks.prune, tasks.recover_runs, tasks.refresh_states, tasks.sync_orders)}
+    short = (tasks.expire, tasks.prune, tasks.recover_runs, tasks.refresh_states, tasks.sync_orders)
+    known = {task.name for task in short}
     rows = PeriodicTask.objects.filter(task__startswith="metarec.")
     assert {row.task for row in rows} == known
     assert {row.queue for row in rows} == {"metarec.cpu"}

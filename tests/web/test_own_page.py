@@ -10,7 +10,7 @@ from django.test import Client
 
 from metarec_plugin import record_event
 from metarec_plugin.collect.visitor import Visitor, loads
-from metarec_plugin.models import Event, Impression
+from metarec_plugin.models import ErasureReceipt, Event, Impression
 from tests.serve.conftest import fresh_process, keys, products, publish  # noqa: F401
 
 OWN = "/metarec/your-recommendations/"
@@ -153,6 +153,7 @@ def test_forgetting_needs_a_yes_and_leaves_a_receipt_and_nothing_else(publish, k
     assert "Tick the box first" in refused.content.decode()
     receipt = client.post(FORGET, {"sure": "1"}).content.decode()
     assert "Forgotten" in receipt
+    assert str(ErasureReceipt.objects.get().pk) in receipt
     assert Event.objects.get().subject == "user:999"
     assert not Impression.objects.filter(subject__in=[f"user:{user.pk}", visitor]).exists()
     assert loads(client.cookies["metarec"].value).products == []

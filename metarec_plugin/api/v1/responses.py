@@ -98,10 +98,11 @@ class Export(serializers.Serializer):
     impressions = serializers.ListField(child=Row())
     exposures = serializers.ListField(child=Row())
     states = serializers.ListField(child=Row())
+    refused = serializers.ListField(child=Row())
 
 
 class Receipt(serializers.Serializer):
-    receipt = serializers.UUIDField()
+    receipt = serializers.UUIDField(allow_null=True)
     erased_at = serializers.DateTimeField()
     deleted = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by table.")
 

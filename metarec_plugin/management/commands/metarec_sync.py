@@ -13,8 +13,9 @@ from metarec_plugin.exceptions import MetaRecError
 
 class Command(BaseCommand):
     help = (
-        "Reads the shop's interactions of the last METAREC['SYNC_DAYS'] days through the mapping and adds those "
-        "that are not in the event log yet. Running it again changes nothing."
+        "Reads the shop's interactions of the last METAREC['SYNC_DAYS'] days through the mapping, adds those that are "
+        "not in the event log yet, corrects those that changed and takes back those that no longer count. Running it "
+        "again changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,5 +36,9 @@ class Command(BaseCommand):
             f"{counts.read:,} rows read: {counts.new:,} new, {counts.known:,} known, "
             f"{sum(counts.refused.values()):,} refused."
         )
+        if counts.changed or counts.taken_back:
+            self.stdout.write(
+                f"  in the log before: {counts.changed:,} corrected, {counts.taken_back:,} taken back"
+            )
         for reason, rows in sorted(counts.refused.items()):
             self.stdout.write(f"  refused, {reason}: {rows:,}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,14 +63,17 @@ class Me(View):
     @described(
         summary="Forget me",
         description="Deletes every row about the caller in one transaction, and gives a visitor a new id. The receipt "
-        "names nobody: keep it if you want to show that it was done.",
+        "is kept by the shop and names nobody; it is null for a caller of whom nothing can be known.",
         responses=responses.answers(200, responses.Receipt),
     )
     def delete(self, request: Any) -> Response:
-        deleted = forget(self.http)
-        del deleted["cookie"]  # the receipt is of rows
+        receipt, _ = forget(self.http)
         return Response(
-            {"receipt": str(uuid.uuid4()), "erased_at": timezone.now().isoformat(), "deleted": deleted}
+            {
+                "receipt": receipt and str(receipt.pk),
+                "erased_at": (receipt.at if receipt else timezone.now()).isoformat(),
+                "deleted": receipt.deleted if receipt else {},
+            }
         )
 
 
