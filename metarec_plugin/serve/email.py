@@ -12,7 +12,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from metarec_plugin.collect import log_impressions, read_slate
 from metarec_plugin.collect.consent import email_consent
+from metarec_plugin.collect.impressions import Shown
 from metarec_plugin.collect.subjects import user_subject
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
@@ -33,6 +35,8 @@ class Email:
     subject: str
     text: str
     html: str
+    user: str  # the subject, as the log names it
+    slate: Slate
 
 
 def consenting_users(after: Any = None) -> Iterator[Any]:
@@ -70,7 +74,9 @@ def email_for(
     with translation.override(language or translation.get_language()):
         slate = recommend(user_subject(user.pk), k=k, placement=placement)
         cards = [
-            replace(card, url=_absolute(site, card.url), image=_absolute(site, card.image))
+            replace(
+                card, url=_clicked(_absolute(site, card.url), slate, card), image=_absolute(site, card.image)
+            )
             for card in cards_of(slate)
         ]
         if not cards:
@@ -81,7 +87,21 @@ def email_for(
             "own_page": _own_page(site), "language": translation.get_language(),
         }  # fmt: skip
         html, text = (render_to_string(f"metarec/email/message.{kind}", values) for kind in ("html", "txt"))
-        return Email(address_of(user), heading, text, html)
+        return Email(address_of(user), heading, text, html, user_subject(user.pk), slate)
+
+
+def note_sent(email: Email) -> None:
+    """Store the impressions of an e-mail that goes out: a click on its list counts, as one on a page does."""
+    slate = email.slate
+    shown = [Shown(entry.key, entry.rank, entry.source, entry.propensity) for entry in slate]
+    log_impressions(
+        email.user,
+        read_slate(slate.id),
+        slate.placement,
+        shown,
+        version=slate.model_version,
+        variant=slate.variant,
+    )
 
 
 def heading_of(slate: Slate) -> str:
@@ -100,6 +120,14 @@ def site_url() -> str:
 
 def _absolute(site: str, address: str) -> str:
     return urljoin(site, address) if address else ""
+
+
+def _clicked(url: str, slate: Slate, card: Card) -> str:
+    """The address of a card, saying which place of which list it is of. beacon.js reads that off the page's address.
+
+    After the #, so that neither caches, logs nor other sites get to see it. An address with a # of its own stays.
+    """
+    return f"{url}#metarec={slate.id}~{card.entry.rank}" if url and "#" not in url else url
 
 
 def _own_page(site: str) -> str:

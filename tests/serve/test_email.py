@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.utils import translation
+from django.utils import timezone, translation
 
 from metarec_plugin import record_event
+from metarec_plugin.collect import read_slate
+from metarec_plugin.conf import get_config
+from metarec_plugin.feedback.attribution import attributed
 from metarec_plugin.management.commands import metarec_email
+from metarec_plugin.models import Impression
 from metarec_plugin.serve import email
 from metarec_plugin.serve.email import Email
+from metarec_plugin.serve.slate import Slate
 from shop.models import Product
 
 SITE = "https://shop.example/uk"
@@ -68,6 +74,22 @@ def test_who_allowed_it_gets_their_own_list(users, keys):
         assert all(link.startswith("https://shop.example/") for link in links)
     assert "<script" not in html
     assert "/metarec/your-recommendations/" in first.body
+
+
+def test_a_click_from_an_email_is_owed_to_its_list(users, keys):
+    record_event(f"user:{users[0].pk}", "view", keys[3])
+    call_command("metarec_email", "--to-file", str(get_config().artifacts / "mails"), "-k", "3", verbosity=0)
+    text = (get_config().artifacts / "mails" / f"{users[0].pk}.txt").read_text("utf-8")
+    links = re.findall(r"/product/([^/]+)/#metarec=(\S+)~(\d)", text)
+    assert [int(rank) for _, _, rank in links] == [0, 1, 2]
+    shown = Impression.objects.filter(subject=f"user:{users[0].pk}", placement="email").order_by("rank")
+    assert [row.product for row in shown] == [key for key, _, _ in links]
+    assert {row.slate for row in shown} == {read_slate(slate) for _, slate, _ in links}
+    key, slate, _ = links[1]
+    record_event(f"user:{users[0].pk}", "click", key, slate=slate)
+    record_event(f"user:{users[0].pk}", "basket", key)
+    [owed] = attributed(timezone.now() - timedelta(days=1), kinds=["basket"])
+    assert (owed.touch.placement, owed.touch.rank) == ("email", 1)
 
 
 def test_a_campaign_goes_on_where_it_stopped_and_writes_to_nobody_twice(users, monkeypatch):
@@ -125,9 +147,9 @@ def test_what_cannot_be_is_said_before_anything_is_sent(users, settings, change,
 
 
 def test_a_key_of_any_text_stays_in_its_folder(tmp_path):
-    folder = tmp_path / "out"
+    folder, nothing = tmp_path / "out", Slate("", (), "empty", None)
     for pk in ("../evil", "team/7", "a b"):
-        metarec_email._write(folder, pk, Email("a@mail.example", "Subject", "<p>", "text"))
+        metarec_email._write(folder, pk, Email("a@mail.example", "Subject", "<p>", "text", "user:1", nothing))
         assert all(path.exists() for path in metarec_email._paths(folder, pk))
     assert [path.name for path in tmp_path.iterdir() if path.name != "metarec"] == ["out"]
 

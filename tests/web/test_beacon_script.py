@@ -145,6 +145,19 @@ def test_a_click_on_a_list_reports_slate_and_position_though_the_page_is_left(
     assert (click["product"], click["slate"], click["position"]) == ("p2", "s1", 3)
 
 
+def test_a_page_opened_from_an_email_reports_the_click_once(page: Any, server: Recorder) -> None:
+    page.goto("/product?a=1#metarec=1.ab:x-Y_z:s~2")
+    event = server.wait_for("click")
+    assert (event["product"], event["slate"], event["position"]) == ("p1", "1.ab:x-Y_z:s", 2)
+    assert page.url == f"{server.url}/product?a=1"
+    page.reload()
+    page.goto("/other#metarec=1.ab:x:s~2")
+    page.goto("/search#reviews")
+    server.wait_for("search")
+    assert [each["kind"] for each in server.events].count("click") == 1
+    assert page.url.endswith("#reviews"), "the page's own"
+
+
 def test_a_basket_form_reports_product_and_quantity(page: Any, server: Recorder) -> None:
     page.goto("/product")
     page.click("button")

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from metarec_plugin.collect.consent import email_consent
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.serve.email import PLACEMENT, Email, consenting_users, email_for, site_url
+from metarec_plugin.serve.email import PLACEMENT, Email, consenting_users, email_for, note_sent, site_url
 from metarec_plugin.storefront import get_storefront
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -69,6 +69,7 @@ class Command(BaseCommand):
                 _write(folder, user.pk, email)
             else:
                 _send(email, connection)
+            note_sent(email)
             done += 1
         self.stdout.write(
             f"{done:,} e-mails {'sent' if progress else 'written'}; {empty:,} users had no list."

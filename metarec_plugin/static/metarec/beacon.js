@@ -2,7 +2,8 @@
 //
 // It reads attributes only. On the page's subject: data-metarec-product="<key>" (a product page) or
 // data-metarec-query="<words>" (a search). On a form: data-metarec-basket="<key>", its field `quantity` counting.
-// On a recommended link: data-metarec-slate, data-metarec-position and data-metarec-product.
+// On a recommended link: data-metarec-slate, data-metarec-position and data-metarec-product. A product page whose address
+// ends in #metarec=<slate>~<position> was opened from a list in an e-mail, and reports the click on it.
 // Each event has an id of its own; what could not be sent waits in localStorage and is sent again under that id.
 
 const STORE = "metarec.unsent";
@@ -84,10 +85,18 @@ function pageProduct() {
   return Array.from(marked).find((element) => element.dataset.metarecProduct)?.dataset.metarecProduct;
 }
 
+// A reload or a bookmark is no second click: what was read is taken off the address.
+function emailClick(product) {
+  const [, slate, position] = location.hash.match(/^#metarec=([^~]+)~(\d{1,4})$/) ?? [];
+  if (!slate) return [];
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return product ? [newEvent("click", { product, slate, position: Number(position) })] : [];
+}
+
 function reportPage(product) {
   const query = document.querySelector("[data-metarec-query]")?.dataset.metarecQuery?.trim();
-  const events = waiting().slice(0, MAX_BATCH - 2);
-  const fresh = [];
+  const events = waiting().slice(0, MAX_BATCH - 3);
+  const fresh = emailClick(product);
   if (product) fresh.push(newEvent("view", { product }));
   if (query) fresh.push(newEvent("search", { query: query.slice(0, 200) }));
   add(fresh);
