@@ -11,31 +11,39 @@ from django.utils import timezone
 
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.events import store
-from metarec_plugin.collect.interactions import COLUMNS, Values
+from metarec_plugin.collect.interactions import COLUMNS
 from metarec_plugin.models import Event
 
-# With COLUMNS every column of the table but its own key: the database has no defaults for them.
-EXTRA = ("query", "received_at", "slate", "position", "source", "context", "reverses")
+# Every other column of the table but its own key: the database has no defaults for them.
+DEFAULTS: Final = {
+    "query": "", "received_at": None, "slate": "", "position": None, "source": "", "context": "{}", "reverses": "",
+}  # fmt: skip
 ID: Final = 0
 AT = COLUMNS.index("at")
 
 
 class EventWriter:
-    """Writes chunks of `Values`, each in a transaction of its own, to the database of the event log."""
+    """Writes chunks of tuples, each in a transaction of its own, to the database of the event log.
 
-    def __init__(self, source: str) -> None:
+    columns: what the tuples are of, COLUMNS first; the others are as an event has them that says nothing of them.
+    """
+
+    def __init__(self, source: str, columns: Sequence[str] = COLUMNS) -> None:
         self._connection: Any = connections[router.db_for_write(Event)]
         self._source = source
         quote: Callable[[Any], str] = self._connection.ops.quote_name
         self._table = quote(Event._meta.db_table)
-        names = [Event._meta.get_field(name).column for name in (*COLUMNS, *EXTRA)]  # type: ignore[union-attr]
+        self._given = columns
+        self._defaults = {name: value for name, value in DEFAULTS.items() if name not in columns}
+        every = (*columns, *self._defaults)
+        names = [Event._meta.get_field(name).column for name in every]  # type: ignore[union-attr]
         self._columns = ", ".join(quote(name) for name in names)
 
     def takes_text_from(self, alias: str) -> bool:
         """Whether a moment may be written as the text that this database keeps it as."""
         return self._connection.vendor == "sqlite" and self._connection.alias == alias
 
-    def write(self, chunk: Sequence[Values]) -> int:
+    def write(self, chunk: Sequence[tuple[Any, ...]]) -> int:
         """Insert the events that are neither known nor erased; returns how many those were."""
         with transaction.atomic(using=self._connection.alias), self._connection.cursor() as cursor:
             if erased := erased_among([values[ID] for values in chunk], self._connection.alias):
@@ -44,15 +52,15 @@ class EventWriter:
                 return self._insert(cursor, chunk)
             if self._connection.vendor == "postgresql" and hasattr(cursor.cursor, "copy"):
                 return self._copy(cursor, chunk)
-        return len(store([Event(**dict(zip(COLUMNS, values)), source=self._source) for values in chunk]))
+        return len(store([Event(**dict(zip(self._given, values)), source=self._source) for values in chunk]))
 
     def _extra(self, received_at: Any) -> tuple[Any, ...]:
-        return ("", received_at, "", None, self._source, "{}", "")
+        return tuple((self._defaults | {"received_at": received_at, "source": self._source}).values())
 
-    def _insert(self, cursor: Any, chunk: Sequence[Values]) -> int:
+    def _insert(self, cursor: Any, chunk: Sequence[tuple[Any, ...]]) -> int:
         adapt = self._connection.ops.adapt_datetimefield_value
         extra = self._extra(adapt(timezone.now()))
-        marks = ", ".join("?" * (len(COLUMNS) + len(EXTRA)))
+        marks = ", ".join("?" * (len(self._given) + len(self._defaults)))
         raw = self._connection.connection
         before = raw.total_changes
         # Straight to the driver: Django's cursor would look for its own placeholders in each row.
@@ -66,7 +74,7 @@ class EventWriter:
         )  # fmt: skip
         return raw.total_changes - before
 
-    def _copy(self, cursor: Any, chunk: Sequence[Values]) -> int:
+    def _copy(self, cursor: Any, chunk: Sequence[tuple[Any, ...]]) -> int:
         extra = self._extra(timezone.now())
         cursor.execute(
             f"CREATE TEMPORARY TABLE metarec_incoming AS SELECT {self._columns} FROM {self._table} WITH NO DATA"  # noqa: S608

@@ -1,4 +1,4 @@
-"""Delete what a running shop leaves behind: old bundles, checkpoints of runs that ended, messages read long ago."""
+"""Delete what a running shop leaves behind: old bundles, checkpoints of runs that ended, old refusals and messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
+from metarec_plugin.collect import quarantine
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Experiment, ModelVersion, TrainingRun
 from metarec_plugin.pipeline.runs import checkpoints_of
@@ -33,8 +34,12 @@ def prune(messages: Path | None = None) -> dict[str, int]:
         "bundles": prune_bundles(get_config().keep_versions),
         "checkpoints": prune_checkpoints(),
         "messages": prune_messages(messages) if messages else 0,
+        "quarantine": quarantine.purge(),
     }
-    log.info("pruned bundles=%(bundles)d checkpoints=%(checkpoints)d messages=%(messages)d", removed)
+    log.info(
+        "pruned bundles=%(bundles)d checkpoints=%(checkpoints)d messages=%(messages)d quarantine=%(quarantine)d",
+        removed,
+    )
     return removed
 
 

@@ -1,0 +1,215 @@
+"""Reads rows of a file as events: keys looked up, values read as the file writes them, ids the same however often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from hashlib import blake2b
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.utils import timezone
+
+from metarec_plugin.collect.events import CLOCK_TOLERANCE, MAX_ID, MAX_PRODUCT, MAX_QUERY, MAX_SUBJECT
+from metarec_plugin.collect.importing_values import (
+    moment_of,
+    number_of,
+    price_of,
+    printable,
+    quantity_of,
+    text_of,
+    zone_of,
+)
+from metarec_plugin.collect.interactions import COLUMNS, MAX_ORDER
+from metarec_plugin.collect.quarantine import RefusedEvent
+from metarec_plugin.exceptions import InvalidEvent
+from metarec_plugin.models import Event
+from metarec_plugin.storefront import get_storefront
+
+FIELDS = ("id", "kind", "user", "visitor", "product", "query", "value", "quantity", "price", "at", "order")
+WRITTEN = (*COLUMNS, "query")  # what a row is read into
+LOOKED_UP = 900  # keys asked for by one query
+MOST_KEPT = 500_000  # keys looked up that are remembered; beyond it the memory begins anew
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+Row = Sequence[Any]  # one raw value for each of FIELDS, None or "" where it has none
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How values are written. kind: of rows that name none. date_format: "" for ISO 8601, "unix", "unix_ms", or a
+    pattern of strptime. user_field, product_field: the fields that users and products are named by; "" for the key.
+    """
+
+    kind: str = ""
+    date_format: str = ""
+    time_zone: str = "UTC"  # of moments that name none
+    decimal: str = "."
+    user_field: str = ""
+    product_field: str = ""
+    unknown_products: str = "refuse"
+
+
+class EventReader:
+    """Reads rows of one kind of file. `look_up` must have seen a row before it is read."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self._users: dict[str, str | None] = {}
+        self._products: dict[str, str | None] = {}
+        self._latest = timezone.now() + CLOCK_TOLERANCE
+
+    def look_up(self, rows: Iterable[Row]) -> None:
+        """Ask the shop for the users and products of some rows: a query for each LOOKED_UP new ones."""
+        storefront, users, products = get_storefront(), set[str](), set[str]()
+        for row in rows:
+            users.add(text_of(row[2]))
+            products.add(text_of(row[4]))
+        _learn(self._users, users, storefront.user_model, self.reading.user_field)
+        if self.reading.unknown_products == "refuse" or self.reading.product_field:
+            _learn(self._products, products, storefront.product_model, self.reading.product_field)
+        self._latest = timezone.now() + CLOCK_TOLERANCE
+
+    def read(self, row: Row) -> tuple[Any, ...]:
+        """Return the row's values of WRITTEN. Raises InvalidEvent, with its code."""
+        name, kind, _, _, product, query, value, quantity, price, at, order = row
+        kind = text_of(kind) or self.reading.kind
+        if not _KIND.fullmatch(kind):
+            raise InvalidEvent(f"kind must be a short lower-case word; found {kind[:40]!r}.", "unknown_kind")
+        subject = self._subject(row)
+        words = printable("query", query, MAX_QUERY)
+        product = self._product(printable("product", product, MAX_PRODUCT), words)
+        moment = self._moment(at)
+        values = (
+            subject,
+            kind,
+            product,
+            number_of("value", value, self.reading.decimal),
+            quantity_of(quantity, self.reading.decimal),
+            price_of(text_of(price), self.reading.decimal),
+            moment,
+            printable("order", order, MAX_ORDER),
+            words,
+        )
+        if name is None or name == "":
+            return (_id_of(values), *values)
+        event_id = f"import:{kind}:{printable('id', name, MAX_ID)}"
+        if len(event_id) > MAX_ID:
+            raise InvalidEvent(f"id is longer than {MAX_ID} characters with its kind.", "invalid_id")
+        return (event_id, *values)
+
+    def refused(self, row: Row, error: InvalidEvent, event_id: str = "") -> RefusedEvent:
+        """A row as the quarantine keeps it: the fields that were asked for, and how they are to be read."""
+        given = {name: value for name, value in zip(FIELDS, row) if value not in (None, "")}
+        reading = asdict(self.reading)
+        if isinstance(given.get("at"), date):
+            reading["date_format"], given["at"] = "", given["at"].isoformat()
+        name, visitor = text_of(row[2]), text_of(row[3])
+        if not name:
+            subject = visitor if visitor.startswith("visitor:") or not visitor else f"visitor:{visitor}"
+        else:
+            subject = f"user:{self._users.get(name) or name}"
+        payload = {"row": given, "read": reading}
+        subject = subject if subject.isprintable() else ""
+        return RefusedEvent(payload, error.code, str(error), subject, event_id)
+
+    def _subject(self, row: Row) -> str:
+        name, visitor = text_of(row[2]), text_of(row[3])
+        if name:
+            key = self._users[name]
+            if key is None:
+                raise InvalidEvent(f"no user of the shop is {name[:60]!r}.", "unknown_user")
+            return f"user:{key}"
+        if not visitor:
+            raise InvalidEvent("neither user nor visitor.", "no_subject")
+        if ":" in visitor and not visitor.startswith("visitor:"):
+            raise InvalidEvent("visitor must be an id or visitor:<id>.", "invalid_subject")
+        subject = visitor if ":" in visitor else f"visitor:{visitor}"
+        if len(subject) > MAX_SUBJECT or not subject.isprintable() or " " in subject:
+            raise InvalidEvent(
+                f"visitor must be at most {MAX_SUBJECT} printable characters.", "invalid_subject"
+            )
+        return subject
+
+    def _product(self, product: str, words: str) -> str:
+        if not product:
+            if not words:
+                raise InvalidEvent("neither product nor query.", "no_product")
+            return ""
+        key = self._products.get(product)
+        if key is None:
+            if self.reading.unknown_products == "refuse":
+                raise InvalidEvent("product is not in the catalogue.", "unknown_product")
+            return product
+        return key
+
+    def _moment(self, at: Any) -> datetime:
+        if at is None or at == "":
+            raise InvalidEvent("no time.", "invalid_at")
+        if isinstance(at, datetime):
+            moment = at if at.tzinfo else at.replace(tzinfo=zone_of(self.reading.time_zone))
+        elif isinstance(at, date):
+            moment = datetime(at.year, at.month, at.day, tzinfo=zone_of(self.reading.time_zone))
+        else:
+            moment = moment_of(str(at), self.reading.date_format, self.reading.time_zone)
+        if moment > self._latest:
+            raise InvalidEvent("at must not lie in the future.", "invalid_at")
+        return moment
+
+
+def _id_of(values: Sequence[Any]) -> str:
+    """The id of a row that brings none: rows of the same content have the same. The time first keeps an index short."""
+    at = values[6].astimezone(UTC)
+    content = "\x1f".join(map(str, (*values[:6], at, *values[7:])))
+    digest = blake2b(content.encode(), digest_size=12).hexdigest()
+    return f"import:{values[1]}:{int(at.timestamp()) & 0xFFFFFFFF:08x}-{digest}"
+
+
+def _learn(memory: dict[str, str | None], names: set[str], model: type[Model], by: str) -> None:
+    """Note for each name the key of the row that it names, None where there is none."""
+    if len(memory) > MOST_KEPT:
+        memory.clear()
+    new = [name for name in names if name not in memory]
+    memory.update(dict.fromkeys(new))
+    field: Any = model._meta.get_field(by) if by else model._meta.pk
+    for start in range(0, len(new), LOOKED_UP):
+        parsed: dict[Any, list[str]] = {}
+        for name in filter(None, new[start : start + LOOKED_UP]):
+            try:
+                value = field.to_python(name)
+            except ValidationError:
+                continue
+            if not isinstance(value, int) or abs(value) < 2**63:
+                parsed.setdefault(value, []).append(name)
+        rows = model._default_manager.filter(**{f"{field.name}__in": list(parsed)}).order_by()
+        seen: set[Any] = set()
+        for value, key in rows.values_list(field.name, "pk"):
+            # A value that several rows have names none of them.
+            memory.update(dict.fromkeys(parsed.get(value, ()), None if value in seen else str(key)))
+            seen.add(value)
+
+
+def known_again(payloads: Sequence[Mapping[str, Any]]) -> dict[str, EventReader]:
+    """A reader for each way of reading among the payloads of quarantined rows, with their keys looked up."""
+    readers: dict[str, EventReader] = {}
+    rows: dict[str, list[Row]] = {}
+    for payload in payloads:
+        if "read" in payload:
+            name = str(payload["read"])
+            readers.setdefault(name, EventReader(Reading(**payload["read"])))
+            rows.setdefault(name, []).append(_row_of(payload))
+    for name, reader in readers.items():
+        reader.look_up(rows[name])
+    return readers
+
+
+def event_again(payload: Mapping[str, Any], readers: Mapping[str, EventReader]) -> Event:
+    """The unsaved event of a quarantined row. Raises InvalidEvent if it is still unfit."""
+    values = readers[str(payload["read"])].read(_row_of(payload))
+    return Event(**dict(zip(WRITTEN, values)), source=Event.Source.IMPORT)
+
+
+def _row_of(payload: Mapping[str, Any]) -> Row:
+    return tuple(payload["row"].get(name) for name in FIELDS)
