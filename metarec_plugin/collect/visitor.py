@@ -9,8 +9,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 
 from django.core import signing
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
+from django.utils.crypto import salted_hmac
 
 from metarec_plugin.collect.consent import given_consent, is_paused
 from metarec_plugin.conf import get_config
@@ -30,7 +32,8 @@ class Visitor:
     """What the cookie holds, and whether it has to be written again.
 
     `products` and `disliked` are keys, the oldest first. `accessed` says that the answer depends on the cookie.
-    `bearer`: it came in a header of an app, and goes back in one; no cookie is set for it.
+    `bearer`: it came in a header of an app, and goes back in one; no cookie is set for it. `owner` tells, by a hash,
+    which member it was written for; empty: nobody who was logged in.
     """
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -41,6 +44,7 @@ class Visitor:
     changed: bool = False
     accessed: bool = False
     bearer: bool = False
+    owner: str = ""
 
     @property
     def subject(self) -> str:
@@ -86,7 +90,7 @@ class Visitor:
         """The id and the products as text that needs no quoting, yet unsigned."""
         marked = [f"{_DISLIKED}{key}" for key in self.disliked]
         listed = urlsafe_b64encode(_SEPARATOR.join([*self.products, *marked]).encode()).decode().rstrip("=")
-        return f"{VERSION}.{self.id}.{listed}"
+        return f"{VERSION}.{self.id}.{listed}" + (f".{self.owner}" if self.owner else "")
 
     def dumps(self) -> str:
         return signing.TimestampSigner(salt=SALT).sign(self.packed())
@@ -108,14 +112,21 @@ def issued_at(token: str) -> float:
 
 def unpacked(payload: str, issued: float) -> Visitor:
     """Read what `packed` made. Raises ValueError for anything else."""
-    version, identity, listed = payload.split(".")
+    version, identity, listed, *owner = payload.split(".")
     products = urlsafe_b64decode(listed + "=" * (-len(listed) % 4)).decode()
-    if version != VERSION or not _ID.fullmatch(identity):
+    if version != VERSION or not _ID.fullmatch(identity) or len(owner) > 1:
         raise ValueError(f"A visitor of version {version!r}.")
     known = products.split(_SEPARATOR) if products else []
     disliked = [key.removeprefix(_DISLIKED) for key in known if key.startswith(_DISLIKED)]
     looked_at = [key for key in known if not key.startswith(_DISLIKED)][-get_config().session_products :]
-    return Visitor(id=identity, products=looked_at, disliked=disliked, issued=issued, returning=True)
+    return Visitor(
+        id=identity,
+        products=looked_at,
+        disliked=disliked,
+        issued=issued,
+        returning=True,
+        owner="".join(owner),
+    )
 
 
 def bear(request: HttpRequest, visitor: Visitor) -> None:
@@ -125,13 +136,29 @@ def bear(request: HttpRequest, visitor: Visitor) -> None:
 
 
 def visitor_of(request: HttpRequest) -> Visitor:
-    """The visitor of a request, read from the cookie once."""
+    """The visitor of a request, read from the cookie once.
+
+    What was written for a member is nobody else's: their session ran out, or an answer of another tab came after
+    their logout and brought the cookie back.
+    """
     visitor = getattr(request, ATTRIBUTE, None)
     if visitor is None:
         visitor = loads(request.COOKIES.get(get_config().cookie_name))
+        if visitor.owner and visitor.owner != _owner(request):
+            visitor = Visitor()
         setattr(request, ATTRIBUTE, visitor)
     visitor.accessed = True
     return visitor
+
+
+def _owner(request: HttpRequest) -> str:
+    """A hash of the member that a request is of, and empty for visitors; in doubt it is nobody that is known."""
+    try:
+        user = getattr(request, "user", None)
+        key = user.pk if user is not None and user.is_authenticated else None
+    except DatabaseError:
+        return "unknown"
+    return "" if key is None else salted_hmac("metarec.owner", str(key)).hexdigest()[:16]
 
 
 def write_cookie(request: HttpRequest, response: HttpResponse) -> None:
@@ -157,6 +184,7 @@ def write_cookie(request: HttpRequest, response: HttpResponse) -> None:
         return
     if paused and config.cookie_name not in request.COOKIES:
         return
+    visitor.owner = _owner(request)
     response.set_cookie(
         config.cookie_name,
         visitor.dumps(),

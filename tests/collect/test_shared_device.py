@@ -1,0 +1,126 @@
+"""One browser, several people, several tabs: nothing of one shopper reaches the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client
+
+from metarec_plugin.collect.visitor import loads
+from metarec_plugin.models import Event, Impression
+from tests.collect.test_subjects import log_in
+from tests.storefronts.factories import make_customer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
+LEVELS = pytest.mark.parametrize("level", ["session", "full"])
+
+
+def looked_at(client: Client) -> list[str]:
+    found = client.get("/look/").content.decode()
+    return found.split(",") if found else []
+
+
+def user() -> User:
+    return make_customer().user
+
+
+@LEVELS
+def test_two_members_after_each_other_share_nothing(level: str, consent: Callable[[str], None]) -> None:
+    consent(level)
+    browser, ann, ben = Client(), user(), user()
+    browser.get("/like/before-ann/")
+    log_in(browser, ann)
+    browser.get("/like/anns/")
+    assert looked_at(browser) == ["before-ann", "anns"]
+    browser.post("/out/")
+    assert looked_at(browser) == []
+    log_in(browser, ben)
+    assert looked_at(browser) == []
+    browser.get("/like/bens/")
+    browser.post("/out/")
+    log_in(browser, ann)
+    assert looked_at(browser) == (["before-ann", "anns"] if level == "full" else [])
+    rows = set(Event.objects.values_list("subject", "product"))
+    if level == "full":
+        assert rows == {
+            (f"user:{ann.pk}", "before-ann"), (f"user:{ann.pk}", "anns"), (f"user:{ben.pk}", "bens"),
+        }  # fmt: skip
+    else:
+        assert rows == set()
+
+
+@LEVELS
+@pytest.mark.parametrize("next_person", ["a visitor", "another member"])
+def test_an_answer_that_comes_after_the_logout_brings_nothing_back(
+    level: str, next_person: str, consent: Callable[[str], None]
+) -> None:
+    """A page reports its last seconds while the form that logs out is sent: the answers may come in either order."""
+    consent(level)
+    browser = Client()
+    log_in(browser, user())
+    browser.get("/like/anns/")
+    tab = Client()
+    tab.cookies.load({name: morsel.value for name, morsel in browser.cookies.items()})
+    tab.get("/like/anns-too/")
+    late = tab.cookies.get("metarec")
+    browser.post("/out/")
+    if late is not None:
+        browser.cookies["metarec"] = late.value
+    if next_person == "another member":
+        log_in(browser, user())
+    assert looked_at(browser) == []
+    browser.get("/like/bens/")
+    assert looked_at(browser) == ["bens"]
+    if level == "session":
+        assert late is not None
+        assert loads(browser.cookies["metarec"].value).id != loads(late.value).id
+
+
+def test_who_comes_after_a_session_that_ran_out_is_somebody_else(consent: Callable[[str], None]) -> None:
+    consent("session")
+    browser, ann = Client(), user()
+    log_in(browser, ann)
+    browser.get("/like/anns/")
+    Session.objects.all().delete()
+    assert looked_at(browser) == []
+    log_in(browser, ann)
+    assert looked_at(browser) == ["anns"], "nobody was there in between"
+    Session.objects.all().delete()
+    browser.get("/like/bens/")
+    assert looked_at(browser) == ["bens"]
+    log_in(browser, ann)
+    assert looked_at(browser) == ["bens"]
+
+
+@LEVELS
+def test_a_tab_of_before_the_login_moves_nothing_twice(level: str, consent: Callable[[str], None]) -> None:
+    consent(level)
+    browser, ann, ben = Client(), user(), user()
+    browser.get("/like/p1/")
+    old = browser.cookies["metarec"].value
+    log_in(browser, ann)
+    browser.post("/out/")
+    browser.cookies["metarec"] = old  # the answer to a page that was asked for before the login
+    if level == "full":
+        assert looked_at(browser) == [], "what the id stood for is the member's"
+    log_in(browser, ben)
+    if level == "full":
+        assert looked_at(browser) == []
+        assert set(Event.objects.values_list("subject", flat=True)) == {f"user:{ann.pk}"}
+    assert not Impression.objects.exists()
+
+
+def test_the_cookie_names_its_member_to_nobody(consent: Callable[[str], None]) -> None:
+    consent("session")
+    browser, ann = Client(), user()
+    log_in(browser, ann)
+    browser.get("/like/p1/")
+    visitor = loads(browser.cookies["metarec"].value)
+    assert len(visitor.owner) == 16
+    other = Client()
+    log_in(other, ann)
+    other.get("/like/p1/")
+    assert loads(other.cookies["metarec"].value).owner == visitor.owner
