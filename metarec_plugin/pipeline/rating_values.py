@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from metarec_plugin.exceptions import InvalidData
-from metarec_plugin.preprocess import clean as cleaning
-from metarec_plugin.preprocess.dataset import log_rules
+from metarec_plugin.preprocess.clean import clean as cleaned_by
+from metarec_plugin.preprocess.cleaned import cleaned_file, log_rules
 from metarec_plugin.preprocess.files import countable, distinct, scan_events
 from metarec_plugin.preprocess.log import COLUMNS, read_log
 from metarec_plugin.preprocess.splits import TEST, TRAIN, VALIDATION, split_hashed, split_shuffled
@@ -44,10 +44,11 @@ def ratings_from_file(
     value: str = "value",
 ) -> RatingData:
     """Return the values of an event file, its users split 70/10/20 as the user track does. Raises InvalidData."""
-    events = scan_events(path)
-    source = {"events": str(path), "rows": len(events), "split": "shuffled"}
+    events = scan_events(path, whole=clean)
+    source: dict[str, Any] = {"events": str(path), "rows": len(events), "split": "shuffled"}
     if clean:
-        events = cleaning.clean(events, cleaning.standard_rules(kinds=kinds)).events
+        cleaned = cleaned_file(events, kinds)
+        events, source = cleaned.events, source | cleaned.source()
     events = countable(_valued(events, kinds, value), kinds, None)
     return _rating_data(events, lambda kept: split_shuffled(kept, seed), source, kinds, value)
 
@@ -58,10 +59,9 @@ def ratings_from_log(seed: int, kinds: Sequence[str] | None = None, value: str =
     kinds: of events, by default the one that has values; where several have, one must be named.
     """
     read = read_log(kinds, tuple(dict.fromkeys((*COLUMNS, value))))
-    events = _valued(read, kinds, value)
-    cleaned = cleaning.clean(events, log_rules()).events
-    source = {"events": "event log", "rows": len(read), "split": "hashed"}
-    return _rating_data(cleaned, lambda kept: split_hashed(kept, seed), source, kinds, value)
+    cleaned = cleaned_by(_valued(read, kinds, value), log_rules(seed=seed))
+    source = {"events": "event log", **cleaned.source(samples=False), "split": "hashed"}
+    return _rating_data(cleaned.events, lambda kept: split_hashed(kept, seed), source, kinds, value)
 
 
 def _valued(events: pl.DataFrame, kinds: Sequence[str] | None, value: str) -> pl.DataFrame:

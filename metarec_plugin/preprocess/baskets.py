@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from metarec_plugin.preprocess.dataset import cleaned_log
+from metarec_plugin.preprocess.cleaned import cleaned_log
 from metarec_plugin.preprocess.histories import Dataset, taken
 from metarec_plugin.preprocess.log import COLUMNS
 from metarec_plugin.preprocess.splits import epoch_seconds
@@ -60,7 +60,8 @@ class Baskets:
 def baskets_from_log(dataset: Dataset) -> Baskets:
     """Return what the dataset's subjects bought in one go, by the same rows of the log as its histories."""
     kinds = tuple(dataset.source.get("kinds") or ()) or None
-    cleaned = cleaned_log(kinds, dataset.source.get("min_value"), (*COLUMNS, "order"))
+    seed = int(dataset.source.get("seed", 0))
+    cleaned = cleaned_log(kinds, dataset.source.get("min_value"), (*COLUMNS, "order"), seed)
     return baskets_of(cleaned.events, dataset)
 
 

@@ -12,13 +12,11 @@ import polars as pl
 
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
-from metarec_plugin.preprocess import clean as cleaning
 from metarec_plugin.preprocess import splits
-from metarec_plugin.preprocess.clean import Cleaned, Rule, RuleReport
-from metarec_plugin.preprocess.files import countable, distinct, occurrences, read_products, scan_events
+from metarec_plugin.preprocess.clean import RuleReport
+from metarec_plugin.preprocess.cleaned import cleaned_file, cleaned_log, not_yet_known, training_rows
+from metarec_plugin.preprocess.files import countable, distinct, occurrences, scan_events
 from metarec_plugin.preprocess.histories import MIN_QUERY, Dataset, Histories, Occurrences
-from metarec_plugin.preprocess.log import COLUMNS, read_log, tomorrow
-from metarec_plugin.storefront import get_storefront
 
 __all__ = ["Dataset", "Histories", "build_dataset", "dataset_from_file", "dataset_from_log"]
 
@@ -40,20 +38,24 @@ def dataset_from_file(
 ) -> Dataset:
     """Return the dataset of an event file under the benchmark's loader and split. Raises InvalidData.
 
-    clean: apply a shop's cleaning rules first; `products` then names what is not to be recommended.
+    clean: apply a shop's cleaning rules first; `products` then names what is not to be recommended. Who trains and who
+    tests is decided by what the file has without cleaning, so that a shopper is on one side with and without it.
     track: "user" splits shoppers by the seed; "time" by when they were first seen, and trains on what was known
     then; "repeat" is "user" with every event kept, so that what is bought again may be asked for.
     """
-    events = scan_events(path)
+    events = scan_events(path, whole=clean)
     source: dict[str, Any] = {"events": str(path), "kinds": list(kinds or ()), "min_value": min_value}
     source |= {"rows": len(events), "split": "shuffled", "seed": seed}
-    if clean:
-        recommendable = read_products(products).recommendable if products else None
-        cleaned = cleaning.clean(events, cleaning.standard_rules(kinds=kinds, recommendable=recommendable))
-        events = cleaned.events
-        source["cleaning"] = [rule.as_json() for rule in cleaned.report]
-    events = countable(events, kinds, min_value)
-    return _on_track(events, track, lambda kept: splits.split_shuffled(kept, seed), source)
+    if not clean:
+        events = countable(events, kinds, min_value)
+        return _on_track(events, track, lambda kept: splits.split_shuffled(kept, seed), source)
+    read = countable(events, kinds, min_value)
+    cut = splits.split_by_time(distinct(read)) if track == "time" else None
+    sides = splits.split_shuffled(read, seed) if cut is None else cut.sides
+    first = () if cut is None else (not_yet_known(cut),)
+    cleaned = cleaned_file(events, kinds, products, training_rows(sides), first)
+    events = countable(cleaned.events, kinds, min_value)
+    return _on_track(events, track, lambda _: sides, source | cleaned.source(), cut)
 
 
 def dataset_from_log(
@@ -66,7 +68,7 @@ def dataset_from_log(
     hash; the catalogue is what can still be recommended. Raises InvalidData where the log holds too little.
     """
     kinds = tuple(kinds or get_config().target_kinds)
-    cleaned = cleaned_log(kinds, min_value)
+    cleaned = cleaned_log(kinds, min_value, seed=seed)
     if not cleaned.read:
         raise InvalidData(
             f"The event log holds no {' or '.join(kinds)} yet. Run `manage.py metarec_sync --full` to read "
@@ -76,8 +78,7 @@ def dataset_from_log(
         "events": "event log",
         "kinds": list(kinds),
         "min_value": min_value,
-        "rows": cleaned.read,
-        "rows_kept": len(cleaned.events),
+        **cleaned.source(samples=False),
         "split": "hashed",
         "seed": seed,
     }
@@ -85,36 +86,25 @@ def dataset_from_log(
     return dataset, cleaned.report
 
 
-def cleaned_log(
-    kinds: Sequence[str] | None = None, min_value: float | None = None, columns: Sequence[str] = COLUMNS
-) -> Cleaned:
-    """Return the rows of the log that count, in these columns, and the account of those that do not."""
-    columns = columns if min_value is None else (*columns, "value")
-    read = read_log(kinds or get_config().target_kinds, columns)
-    rules = log_rules()
-    return cleaning.clean(read, rules if min_value is None else (*rules, _low_value(min_value)))
-
-
-def log_rules() -> tuple[Rule, ...]:
-    """The rules that clean the shop's own log; event ids are unique, so no row of it repeats another. One query."""
-    live = [str(pk) for pk in get_storefront().products_queryset().order_by().values_list("pk", flat=True)]
-    return tuple(cleaning.standard_rules(recommendable=live, latest=tomorrow(), without=("duplicate",)))
-
-
 def _on_track(
     events: pl.DataFrame,
     track: str,
     split: Callable[[pl.DataFrame], pl.DataFrame],
     source: Mapping[str, Any],
+    cut: splits.TimeSplit | None = None,
 ) -> Dataset:
-    """Build the dataset of a track; split: distinct events -> sides, for the tracks that are not split by time."""
+    """Build the dataset of a track; split: distinct events -> sides, for the tracks that are not split by time.
+
+    cut: where the events are not all that the instants were chosen from.
+    """
     if track not in TRACKS:
         raise InvalidData(f"A track is one of {', '.join(TRACKS)}; found {track!r}.")
     source = {**source, "track": track}
     if track == "time":
-        cut = splits.split_by_time(distinct(events))
+        events = distinct(events)
+        cut = cut or splits.split_by_time(events)
         source |= {"split": "time", "validation_from": cut.validation_from, "t0": cut.t0}
-        return build_dataset(cut.events, cut.sides, source)
+        return build_dataset(splits.known_at(cut.t0, events, cut.sides), cut.sides, source)
     if track == "user":
         events = distinct(events)
         return build_dataset(events, split(events), source)
@@ -125,13 +115,6 @@ def _on_track(
             "product twice. Use the user track."
         )
     return build_dataset(events, split(events), source, repeats=True)
-
-
-def _low_value(least: float) -> Rule:
-    def drops(events: pl.DataFrame) -> pl.Series:
-        return ~(events["value"] >= least).fill_null(False)
-
-    return Rule("low_value", f"without a value of at least {least:g}", ("value",), drops)
 
 
 def build_dataset(

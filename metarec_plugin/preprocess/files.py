@@ -14,12 +14,13 @@ NAMES = {"user_id": "subject", "product_id": "product", "timestamp": "at", "orde
 COLUMNS = ("user_id", "product_id", "timestamp", "kind", "value", "quantity", "price", "order_id")
 
 
-def scan_events(path: Path | str) -> pl.DataFrame:
+def scan_events(path: Path | str, whole: bool = False) -> pl.DataFrame:
     """Read every row of a Parquet or CSV file, under the log's column names (subject, product, at, ...).
 
+    whole: with the columns that nothing is learned from, too, which a row must have in common with one it repeats.
     Raises InvalidData where the file is missing, unreadable or has no user_id or product_id.
     """
-    events = _read(Path(path), COLUMNS, ("user_id", "product_id"))
+    events = _read(Path(path), None if whole else COLUMNS, ("user_id", "product_id"))
     return events.rename({old: new for old, new in NAMES.items() if old in events.columns})
 
 
@@ -71,12 +72,9 @@ class ProductFile:
     rows: pl.DataFrame
 
     @property
-    def recommendable(self) -> list[str]:
-        """The keys of what can be recommended: all but the rows marked `is_non_product`."""
-        rows = self.rows
-        if "is_non_product" in rows.columns:
-            rows = rows.filter(~pl.col("is_non_product").fill_null(False))
-        return rows["product_id"].drop_nulls().to_list()
+    def keys(self) -> list[str]:
+        """The keys of all rows, of non-products too."""
+        return self.rows["product_id"].drop_nulls().to_list()
 
 
 def read_products(path: Path | str) -> ProductFile:

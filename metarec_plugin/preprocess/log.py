@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 from django.db import connections, router
 
 from metarec_plugin.models import Event
+from metarec_plugin.preprocess.returns import RETURNED
 
 CHUNK = 50_000
 _TYPES = {
@@ -26,13 +28,21 @@ _TYPES = {
 COLUMNS = ("id", "subject", "kind", "product", "quantity", "price", "at")
 
 
-def read_log(kinds: Collection[str] | None = None, columns: Collection[str] = COLUMNS) -> pl.DataFrame:
+def read_log(
+    kinds: Collection[str] | None = None, columns: Collection[str] = COLUMNS, returns: bool = False
+) -> pl.DataFrame:
     """Return the events of these kinds, all where None, in the order they were stored.
 
-    `at` is naive UTC; `taken_back` says that later events took the whole quantity back.
+    `at` is naive UTC; `taken` is how much of the quantity later events took back that name the event. returns: with
+    the events of that kind that name none.
     """
     connection = connections[router.db_for_read(Event)]
     where, arguments = _of_kinds(connection, kinds)
+    if where and returns:
+        where += (
+            f" OR ({connection.ops.quote_name('kind')} = %s AND {connection.ops.quote_name('reverses')} = '')"
+        )
+        arguments = [*arguments, *RETURNED]
     names = ", ".join(_select(connection, name) for name in columns)
     table = connection.ops.quote_name(Event._meta.db_table)
     # Only names of our own columns are formatted into the statement.
@@ -40,8 +50,7 @@ def read_log(kinds: Collection[str] | None = None, columns: Collection[str] = CO
     parts = [_frame(rows, columns) for rows in _chunks(connection, statement, arguments)]
     events = pl.concat(parts) if parts else _frame([], columns)
     if "id" in columns:
-        back = pl.Series(_taken_back(connection), dtype=pl.Int64)
-        events = events.with_columns(taken_back=pl.col("id").is_in(back.implode()))
+        events = events.with_columns(taken=_taken(connection, events["id"].to_numpy()))
     return events
 
 
@@ -89,18 +98,20 @@ def _moments(values: tuple[Any, ...]) -> pl.Series:
     return pl.Series("at", values, dtype=pl.Int64).cast(pl.Datetime("us"))
 
 
-def _taken_back(connection: Any) -> list[int]:
-    """Return the ids of events whose whole quantity later events took back."""
+def _taken(connection: Any, ids: np.ndarray) -> pl.Series:
+    """Return (n,) how much of the events with these ids, ascending, later ones took back that name them."""
     table = connection.ops.quote_name(Event._meta.db_table)
     statement = (
-        f"SELECT e.id FROM {table} e JOIN (SELECT reverses, SUM(ABS(quantity)) AS quantity FROM {table} "  # noqa: S608
-        "WHERE reverses <> '' GROUP BY reverses) r ON r.reverses = e.event_id WHERE r.quantity >= e.quantity"
+        f"SELECT e.id, r.quantity FROM {table} e JOIN (SELECT reverses, SUM(ABS(quantity)) AS quantity FROM {table} "  # noqa: S608
+        "WHERE reverses <> '' GROUP BY reverses) r ON r.reverses = e.event_id"
     )
+    taken = np.zeros(len(ids))
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        return [row[0] for row in cursor.fetchall()]
-
-
-def tomorrow() -> datetime:
-    """Return the moment, naive UTC, beyond which an event's date is wrong."""
-    return datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+        rows = cursor.fetchall()
+    if rows and len(ids):
+        named, quantities = (np.array(column, dtype=np.float64) for column in zip(*rows))
+        places = np.minimum(np.searchsorted(ids, named), len(ids) - 1)
+        here = ids[places] == named
+        taken[places[here]] = quantities[here]
+    return pl.Series(taken)

@@ -78,9 +78,16 @@ def split_by_time(events: pl.DataFrame, validation: float = 0.1, test: float = 0
         .then(pl.lit(VALIDATION))
         .otherwise(pl.lit(TEST)),
     )
+    return TimeSplit(known_at(t0, events, sides), sides, validation_from, t0)
+
+
+def known_at(t0: float, events: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
+    """Return the events with a time before t0, and all those of test subjects that have a time."""
     testers = sides.filter(pl.col("side") == TEST)["subject"]
-    known = timed.filter((pl.col("_seconds") < t0) | pl.col("subject").is_in(testers.implode()))
-    return TimeSplit(known.drop("_seconds"), sides, validation_from, t0)
+    seconds = epoch_seconds(events)
+    return events.filter(
+        seconds.is_not_null() & ((seconds < t0) | pl.col("subject").is_in(testers.implode()))
+    )
 
 
 def _instant(seen: np.ndarray, share: float) -> float:

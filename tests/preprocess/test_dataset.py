@@ -1,6 +1,6 @@
 """Datasets from files: which rows count, what is numbered how, what is refused; no test shopper leaks."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.dataset import Dataset, dataset_from_file
-from metarec_plugin.preprocess.files import read_events, read_products
+from metarec_plugin.preprocess.files import read_events
 
 
 @pytest.fixture
@@ -170,7 +170,50 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path):
         read_events(path)
 
 
-def test_products_that_are_none_are_not_recommendable(tmp_path: Path):
-    path = tmp_path / "products.csv"
-    path.write_text("product_id,is_non_product\nA,false\nPOST,true\nB,\n")
-    assert read_products(path).recommendable == ["A", "B"]
+def dirty(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The same shop, with quantities, and with what cleaning takes out of it, of every shopper something."""
+    clean = [{**row, "quantity": 1.0, "price": 2.0, "order_id": "1"} for row in rows]
+    first = [row for row in clean if row["timestamp"] == datetime(2024, 1, 1)]  # of each shopper
+    later = timedelta(minutes=5)
+    return [
+        *clean,
+        *({**row} for row in first),
+        *({**row, "product_id": "POSTAGE"} for row in first),
+        *(
+            {
+                **row,
+                "kind": "return",
+                "quantity": -1.0,
+                "order_id": "C2",
+                "timestamp": row["timestamp"] + later,
+            }
+            for row in clean
+            if row["product_id"] == "p3"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("track", ["user", "time"])
+def test_a_shopper_is_on_one_side_with_and_without_cleaning(write, track: str):
+    rows = dirty(shop(90))
+    for row in rows:  # everybody comes at another hour
+        row["timestamp"] += timedelta(hours=int(row["user_id"][1:]))  # type: ignore[operator,index]
+    path = write(rows)
+    options: dict[str, object] = {"kinds": ["purchase"], "track": track}
+    before = dataset_from_file(path, **options)  # type: ignore[arg-type]
+    after = dataset_from_file(path, clean=True, **options)  # type: ignore[arg-type]
+    for side in ("train", "validation", "test"):
+        kept = set(getattr(after, side).subjects)
+        assert kept
+        assert kept <= set(getattr(before, side).subjects)
+    assert set(before.product_keys) - set(after.product_keys) == {"POSTAGE", "p3"}
+    source = after.source
+    assert source["rows"] == len(rows)
+    assert source["rows_kept"] + sum(rule["rows"] for rule in source["cleaning"]) == len(rows)
+
+
+def test_rows_that_differ_in_a_column_that_is_not_learned_from_are_no_duplicates(write):
+    rows = [{**row, "session": "s"} for row in shop()]
+    path = write([*rows, rows[0], {**rows[1], "session": "t"}])
+    cleaning = dataset_from_file(path, clean=True).source["cleaning"]
+    assert {rule["rule"]: rule["rows"] for rule in cleaning if rule["rows"]} == {"duplicate": 1}

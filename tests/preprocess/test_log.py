@@ -6,6 +6,7 @@ import pytest
 
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.models import Event
+from metarec_plugin.preprocess.cleaned import cleaned_log
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.log import read_log
 from tests.storefronts.factories import make_product
@@ -93,11 +94,31 @@ def test_what_was_taken_back_in_full_does_not_count(log):
     log[0].save()
     half = event(8_000, log[0].subject, log[0].product, kind="return", quantity=1, reverses=log[0].event_id)
     half.save()
-    assert not read_log(["purchase"])["taken_back"].any()
+    assert read_log(["purchase"])["taken"].to_list()[:2] == [1, 0]
+    _, report = dataset_from_log(0)
+    assert {rule.rule: rule.changed for rule in report if rule.changed} == {"partly_returned": 1}
     event(8_001, log[0].subject, log[0].product, kind="return", quantity=1, reverses=log[0].event_id).save()
-    assert read_log(["purchase"])["taken_back"].sum() == 1
+    assert read_log(["purchase"])["taken"].sum() == 2
     _, report = dataset_from_log(0)
     assert {rule.rule: rule.rows for rule in report if rule.rows} == {"taken_back": 1}
+
+
+def test_a_return_that_names_no_purchase_is_set_against_the_latest(log):
+    back = {"kind": "return", "quantity": 1}
+    event(9_100, log[0].subject, log[0].product, **back).save()
+    event(9_101, "user:nobody", log[0].product, **back).save()
+    dataset, report = dataset_from_log(0)
+    counts = {rule.rule: rule.rows for rule in report if rule.rows}
+    assert counts == {"taken_back": 1, "return": 1, "return_unmatched": 1}
+    assert dataset.source["rows"] == 242
+    assert {rule["rule"]: rule["rows"] for rule in dataset.source["cleaning"] if rule["rows"]} == counts
+    assert not any("sample" in rule for rule in dataset.source["cleaning"])
+
+
+def test_rules_are_switched_by_the_settings(log, settings):
+    Event.objects.filter(pk=log[0].pk).update(price=0)
+    settings.METAREC = {**settings.METAREC, "CLEANING": {"without": ["zero_price"], "max_quantity": 0.5}}
+    assert {rule.rule: rule.rows for rule in cleaned_log().report if rule.rows} == {"quantity": 240}
 
 
 def test_visitors_and_single_purchases(log, products):
