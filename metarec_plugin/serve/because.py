@@ -41,10 +41,9 @@ class Teller:
     ) -> None:
         """support: the keys that may be named; what stands in for a product that is not in the bundle is not one."""
         self._model, self._answer, self._support, self._lift = model, answer, frozenset(support), lift
-        n = 2 * k + FURTHER
-        order = model.popular_order[: n + len(excluded)]
-        order = order[~np.isin(order, excluded)][:n]
-        self._popular = [model.key(product) for product in order.tolist()]
+        n, left_out = 2 * k + FURTHER, set(excluded.tolist())
+        order = model.popular_order[: n + len(excluded)].tolist()
+        self._popular = [model.key(product) for product in order if product not in left_out][:n]
         self._anyway = frozenset(self._popular[:k])
 
     def __call__(self, keys: Sequence[str]) -> dict[str, Told]:

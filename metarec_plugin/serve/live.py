@@ -39,7 +39,8 @@ class Live:
         for condition in self._filters:
             queryset = queryset.filter(pk__in=keys_of(queryset.model, condition.q()))
         values = {self._places[name]: F(path) for name, path in self._paths.items()}
-        return self._rules.narrow(queryset).annotate(**values)
+        queryset = self._rules.narrow(queryset)
+        return queryset.annotate(**values) if values else queryset
 
 
 def _paths(options: PlacementConfig) -> dict[str, str]:

@@ -159,7 +159,7 @@ def _rows(keys: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     pks = parse_keys(storefront.product_model, keys)
     if not pks:
         return {}
-    queryset = storefront.products_queryset().filter(pk__in=list(pks.values()))
+    queryset = storefront.products_queryset(pks.values())
     return {row[0]: row[1:] for row in feature_rows(queryset, storefront.products.features)}
 
 

@@ -50,16 +50,13 @@ class Rules:
             queryset = queryset.exclude(_among(model, rule))
         for rule in self.of(Rule.Action.FILTER):
             queryset = queryset.filter(_among(model, rule))
-        return queryset.annotate(
-            **{
-                _MARK.format(rule.pk): Case(
-                    When(_among(model, rule), then=Value(True)),
-                    default=Value(False),
-                    output_field=BooleanField(),
-                )
-                for rule in self.of(Rule.Action.BOOST, Rule.Action.BURY, Rule.Action.SHARE)
-            }
-        )
+        marks = {
+            _MARK.format(rule.pk): Case(
+                When(_among(model, rule), then=Value(True)), default=Value(False), output_field=BooleanField()
+            )
+            for rule in self.of(Rule.Action.BOOST, Rule.Action.BURY, Rule.Action.SHARE)
+        }
+        return queryset.annotate(**marks) if marks else queryset
 
     def weighed(self, entries: Iterable[Entry]) -> list[Entry]:
         """Boost and bury: so many times as likely, within what one source of the chain gave."""

@@ -54,10 +54,11 @@ class Storefront:
 
     # Products, asked of the live database
 
-    def products_queryset(self) -> QuerySet[Any]:
-        """The products that can be recommended at all."""
-        queryset = self.product_model._default_manager.all()
-        return queryset if self.products.where is None else queryset.filter(self.products.where)
+    def products_queryset(self, pks: Collection[Any] | None = None) -> QuerySet[Any]:
+        """The products that can be recommended at all, those of some primary keys where given."""
+        within = {} if pks is None else {"pk__in": list(pks)}
+        where = () if self.products.where is None else (self.products.where,)
+        return self.product_model._default_manager.filter(*where, **within)
 
     def live_products(
         self, keys: Collection[str], request: HttpRequest | None = None, narrow: Narrow | None = None
@@ -66,7 +67,7 @@ class Storefront:
         pks = parse_keys(self.product_model, keys)
         if not pks:
             return {}
-        queryset = self.visible_to(request, self.products_queryset()).filter(pk__in=list(pks.values()))
+        queryset = self.visible_to(request, self.products_queryset(pks.values()))
         queryset = queryset if narrow is None else narrow(queryset)
         return {str(product.pk): product for product in products.with_display(self, queryset)}
 
@@ -75,7 +76,7 @@ class Storefront:
         pks = parse_keys(self.product_model, keys)
         if not pks:
             return set()
-        found = self.products_queryset().filter(pk__in=list(pks.values())).order_by()
+        found = self.products_queryset(pks.values()).order_by()
         return {str(pk) for pk in found.values_list("pk", flat=True)} & set(keys)
 
     def newest_products(
