@@ -25,6 +25,7 @@ from metarec_plugin.collect.visitor import Visitor, visitor_of
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
 from metarec_plugin.signals import event_recorded
+from metarec_plugin.storefront.declarations import KIND
 
 MAX_PRODUCT, MAX_QUERY, MAX_ID, MAX_SLATE, MAX_SUBJECT = 64, 200, 200, 64, 120
 MAX_QUANTITY, MAX_VALUE, MAX_POSITION = 1_000_000, 1e12, 10_000
@@ -32,7 +33,6 @@ NOBODY = "visitor:none"  # whose event is checked like any other, and not kept
 ID_BATCH = 900
 SENT = (Event.Source.BEACON, Event.Source.API)  # by clients, until they are told that it is stored
 CLOCK_TOLERANCE = timedelta(minutes=5)
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SUBJECT = re.compile(r"(user|visitor):[^\s\x00]+")
 
 
@@ -174,7 +174,7 @@ def build_event(
         len(subject) <= MAX_SUBJECT and _SUBJECT.fullmatch(subject),
         "subject", 'be "user:<pk>" or "visitor:<id>", at most 120 characters', subject,
     )  # fmt: skip
-    _expect(isinstance(kind, str) and _KIND.fullmatch(kind), "kind", "be a short lower-case word", kind)
+    _expect(isinstance(kind, str) and KIND.fullmatch(kind), "kind", "be a short lower-case word", kind)
     words = _query(query)
     _expect(product or words, "event", "name a product, or a query", "neither")
     _expect(

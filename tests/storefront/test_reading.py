@@ -15,7 +15,7 @@ from metarec_plugin.storefront import Category, MultiCategory, Number, Storefron
 from metarec_plugin.storefront.display import image_url, safe_url
 from metarec_plugin.storefront.raw import raw_stream
 from metarec_plugin.storefront.rows import interaction_queryset
-from tests.storefronts.bookshop.models import Genre, Loan
+from tests.storefronts.bookshop.models import Genre
 from tests.storefronts.factories import (
     make_book,
     make_customer,
@@ -168,7 +168,3 @@ def test_an_address_that_a_browser_would_run_is_dropped(url: str) -> None:
 )
 def test_an_ordinary_address_is_kept(url: str) -> None:
     assert safe_url(url) == url
-
-
-def test_a_proxy_is_read_as_its_model(bookshop: Storefront) -> None:
-    assert Loan.objects.count() == 0
