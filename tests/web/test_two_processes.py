@@ -10,6 +10,7 @@ import urllib.request
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -73,9 +74,8 @@ class Shopper:
         self.post(server, "events/", {"events": [{"id": str(uuid.uuid4()), "kind": "view", "product": key}]})
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("two")
+def set_up(folder: Path) -> tuple[dict[str, str], Shopper]:
+    """A shop on a database of its own in the folder; returns what its servers are started with, and a shopper."""
     environment = {
         "DJANGO_SETTINGS_MODULE": "tests.bench.serving_settings",
         "DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}",
@@ -87,11 +87,18 @@ def shop(tmp_path_factory):
         cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
+    return environment, Shopper(**json.loads(made.stdout))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    environment, shopper = set_up(folder)
     with ExitStack() as stack:
         servers = [
             stack.enter_context(served(OURS, environment, folder / f"{name}.log", workers=1)) for name in "ab"
         ]
-        yield servers, Shopper(**json.loads(made.stdout))
+        yield servers, shopper
 
 
 def test_an_event_at_one_process_is_in_the_very_next_list_of_the_other(shop):

@@ -4,11 +4,16 @@
 // data-metarec-query="<words>" (a search). On a form: data-metarec-basket="<key>", its field `quantity` counting.
 // On a recommended link: data-metarec-slate, data-metarec-position and data-metarec-product. A product page whose address
 // ends in #metarec=<slate>~<position> was opened from a list in an e-mail, and reports the click on it.
-// Each event has an id of its own; what could not be sent waits in localStorage and is sent again under that id.
+// Each event has an id of its own; until the server says that it has it, it waits in localStorage and is sent again
+// under that id. With Global Privacy Control nothing is kept in the browser.
 
 const STORE = "metarec.unsent";
+const RETRY = "metarec.retry-at";
 const MAX_WAITING = 100;
-const MAX_BATCH = 50; // events per request: far below the 64 KiB that a browser sends for a page that is gone
+const MAX_BATCH = 50; // events per request
+const MAX_BYTES = 60_000; // of a body: a browser sends 64 KiB for a page that is gone
+const RETRY_SECONDS = 30; // where the server is busy and does not say for how long
+const MAX_RETRY_SECONDS = 60 * 60;
 const MAX_AGE_MS = 6 * 24 * 60 * 60 * 1000; // the server takes a client's time up to seven days back
 const MAX_DWELL_SECONDS = 4 * 60 * 60;
 
@@ -25,22 +30,40 @@ function newId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+// What this page keeps where storage is switched off, full or not to be used.
+const memory = new Map();
+
+function read(name) {
+  try {
+    return memory.get(name) ?? localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function write(name, text) {
+  memory.delete(name);
+  try {
+    if (text === null || navigator.globalPrivacyControl) localStorage.removeItem(name);
+    if (text === null) return;
+    if (navigator.globalPrivacyControl) memory.set(name, text);
+    else localStorage.setItem(name, text);
+  } catch {
+    if (text !== null) memory.set(name, text); // lost with the page; the page goes on
+  }
+}
+
 function waiting() {
   try {
-    const events = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+    const events = JSON.parse(read(STORE) ?? "[]");
     return Array.isArray(events) ? events.filter((event) => Date.now() - event.at < MAX_AGE_MS) : [];
   } catch {
-    return []; // storage is switched off, or holds something else
+    return []; // it holds something else
   }
 }
 
 function keepWaiting(events) {
-  try {
-    if (events.length) localStorage.setItem(STORE, JSON.stringify(events.slice(-MAX_WAITING)));
-    else localStorage.removeItem(STORE);
-  } catch {
-    // Without storage an event that cannot be sent now is lost; the page goes on.
-  }
+  write(STORE, events.length ? JSON.stringify(events.slice(-MAX_WAITING)) : null);
 }
 
 function add(events) {
@@ -56,8 +79,31 @@ function newEvent(kind, fields) {
   return { id: newId(), kind, at: Date.now(), ...fields };
 }
 
+// How long the server asked to be left alone for, from now.
+function pauseMs() {
+  const left = Number(read(RETRY)) - Date.now();
+  return left > 0 ? Math.min(left, MAX_RETRY_SECONDS * 1000) : 0;
+}
+
+function pause(response) {
+  const asked = Number(response.headers.get("Retry-After")) || RETRY_SECONDS;
+  write(RETRY, String(Date.now() + Math.min(Math.max(asked, 1), MAX_RETRY_SECONDS) * 1000));
+}
+
+// The first events that fit into a body.
+function nextBody(events) {
+  let bytes = 20;
+  let count = 0;
+  for (const event of events.slice(0, MAX_BATCH)) {
+    bytes += new TextEncoder().encode(JSON.stringify(event)).length + 1;
+    if (count && bytes > MAX_BYTES) break;
+    count += 1;
+  }
+  return events.slice(0, count);
+}
+
+// Returns whether the server dealt with the events: stored them, or said for good that it will not.
 async function send(events) {
-  if (!events.length) return;
   try {
     const response = await fetch(endpoint, {
       method: "POST",
@@ -66,18 +112,51 @@ async function send(events) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ events }),
     });
-    // What the server refused it will refuse again; what it could not store now it asks for later.
-    if (response.status < 500 && response.status !== 429) forget(events);
-    await response.arrayBuffer(); // an answer that nobody reads keeps its connection open
+    const answer = await response.text(); // an answer that nobody reads keeps its connection open
+    if (response.status >= 500 || response.status === 429) {
+      pause(response);
+      return false;
+    }
+    // A body that was too much for the server's settings was not read: half of it may be.
+    const unread = response.status === 413 || (response.status === 400 && !answer.includes('"refused"'));
+    if (unread && events.length > 1) {
+      const half = Math.ceil(events.length / 2);
+      return (await send(events.slice(0, half))) && (await send(events.slice(half)));
+    }
+    forget(events); // what the server refused it will refuse again
+    return true;
   } catch {
-    // Offline, or the page went away: the events wait.
+    return false; // offline, or the page went away: the events wait
   }
 }
 
-// For events of a page that is being left: the browser takes over and nobody waits for the answer.
+let sending = false;
+let timer;
+
+// Sends all that waits, body after body; where the server asks to wait, goes on then if the page is still there.
+async function flush() {
+  if (sending) return;
+  sending = true;
+  clearTimeout(timer);
+  try {
+    let events = waiting();
+    while (events.length && !pauseMs()) {
+      const body = nextBody(events);
+      if (!(await send(body))) break;
+      const done = new Set(body.map((event) => event.id));
+      events = waiting().filter((event) => !done.has(event.id));
+    }
+  } finally {
+    sending = false;
+  }
+  if (pauseMs()) timer = setTimeout(flush, pauseMs());
+}
+
+// For events of a page that is being left: the browser takes over and nobody waits for the answer. So they wait, too:
+// the next page sends them again, and the server knows those that it has.
 function handOver(...events) {
   add(events);
-  if (navigator.sendBeacon(endpoint, JSON.stringify({ events }))) forget(events);
+  if (!pauseMs()) navigator.sendBeacon(endpoint, JSON.stringify({ events }));
 }
 
 function pageProduct() {
@@ -95,12 +174,11 @@ function emailClick(product) {
 
 function reportPage(product) {
   const query = document.querySelector("[data-metarec-query]")?.dataset.metarecQuery?.trim();
-  const events = waiting().slice(0, MAX_BATCH - 3);
   const fresh = emailClick(product);
   if (product) fresh.push(newEvent("view", { product }));
   if (query) fresh.push(newEvent("search", { query: query.slice(0, 200) }));
   add(fresh);
-  return send([...events, ...fresh]);
+  flush();
 }
 
 function watchDwell(product) {
@@ -153,4 +231,5 @@ if (endpoint) {
   if (product) watchDwell(product);
   watchBaskets();
   watchClicks();
+  addEventListener("online", flush);
 }
