@@ -59,38 +59,43 @@ class EventReader:
         self.reading = reading
         self._users: dict[str, str | None] = {}
         self._products: dict[str, str | None] = {}
+        self._kinds: set[str] = set()
         self._latest = timezone.now() + CLOCK_TOLERANCE
 
     def look_up(self, rows: Iterable[Row]) -> None:
         """Ask the shop for the users and products of some rows: a query for each LOOKED_UP new ones."""
-        storefront, users, products = get_storefront(), set[str](), set[str]()
-        for row in rows:
-            users.add(text_of(row[2]))
-            products.add(text_of(row[4]))
+        storefront = get_storefront()
+        named = {(row[2], row[4]) for row in rows}
+        users = {text_of(user) for user, _ in named}
         _learn(self._users, users, storefront.user_model, self.reading.user_field)
         if self.reading.unknown_products == "refuse" or self.reading.product_field:
+            products = {text_of(product) for _, product in named}
             _learn(self._products, products, storefront.product_model, self.reading.product_field)
         self._latest = timezone.now() + CLOCK_TOLERANCE
 
     def read(self, row: Row) -> tuple[Any, ...]:
         """Return the row's values of WRITTEN. Raises InvalidEvent, with its code."""
         name, kind, _, _, product, query, value, quantity, price, at, order = row
-        kind = text_of(kind) or self.reading.kind
-        if not _KIND.fullmatch(kind):
-            raise InvalidEvent(f"kind must be a short lower-case word; found {kind[:40]!r}.", "unknown_kind")
-        subject = self._subject(row)
-        words = printable("query", query, MAX_QUERY)
-        product = self._product(printable("product", product, MAX_PRODUCT), words)
-        moment = self._moment(at)
+        kind = (text_of(kind) if kind else "") or self.reading.kind
+        if kind not in self._kinds:
+            if not _KIND.fullmatch(kind):
+                raise InvalidEvent(
+                    f"kind must be a short lower-case word; found {kind[:40]!r}.", "unknown_kind"
+                )
+            self._kinds.add(kind)
+        decimal = self.reading.decimal
+        words = printable("query", query, MAX_QUERY) if query else ""
+        # Most cells are empty, or say what many others do: those are answered without being read.
         values = (
-            subject,
+            self._subject(row),
             kind,
-            product,
-            number_of("value", value, self.reading.decimal),
-            quantity_of(quantity, self.reading.decimal),
-            price_of(text_of(price), self.reading.decimal),
-            moment,
-            printable("order", order, MAX_ORDER),
+            self._products.get(product)
+            or self._product(printable("product", product, MAX_PRODUCT) if product else "", words),
+            None if value is None or value == "" else number_of("value", text_of(value), decimal),
+            1 if quantity is None or quantity == "" else quantity_of(text_of(quantity), decimal),
+            None if price is None or price == "" else price_of(text_of(price), decimal),
+            self._moment(at),
+            printable("order", order, MAX_ORDER) if order is not None else "",
             words,
         )
         if name is None or name == "":
@@ -116,7 +121,7 @@ class EventReader:
         return RefusedEvent(payload, error.code, str(error), subject, event_id)
 
     def _subject(self, row: Row) -> str:
-        name, visitor = text_of(row[2]), text_of(row[3])
+        name, visitor = text_of(row[2]) if row[2] else "", text_of(row[3])
         if name:
             key = self._users[name]
             if key is None:
@@ -148,10 +153,9 @@ class EventReader:
     def _moment(self, at: Any) -> datetime:
         if at is None or at == "":
             raise InvalidEvent("no time.", "invalid_at")
-        if isinstance(at, datetime):
-            moment = at if at.tzinfo else at.replace(tzinfo=zone_of(self.reading.time_zone))
-        elif isinstance(at, date):
-            moment = datetime(at.year, at.month, at.day, tzinfo=zone_of(self.reading.time_zone))
+        if isinstance(at, date):
+            at = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day)
+            moment = (at if at.tzinfo else at.replace(tzinfo=zone_of(self.reading.time_zone))).astimezone(UTC)
         else:
             moment = moment_of(str(at), self.reading.date_format, self.reading.time_zone)
         if moment > self._latest:
@@ -160,11 +164,13 @@ class EventReader:
 
 
 def _id_of(values: Sequence[Any]) -> str:
-    """The id of a row that brings none: rows of the same content have the same. The time first keeps an index short."""
-    at = values[6].astimezone(UTC)
-    content = "\x1f".join(map(str, (*values[:6], at, *values[7:])))
-    digest = blake2b(content.encode(), digest_size=12).hexdigest()
-    return f"import:{values[1]}:{int(at.timestamp()) & 0xFFFFFFFF:08x}-{digest}"
+    """The id of a row that brings none: rows of the same content have the same. The day first keeps an index short."""
+    subject, kind, product, value, quantity, price, at, order, words = values
+    moment = str(at)
+    content = "\x1f".join(
+        (subject, kind, product, str(value), str(quantity), str(price), moment, order, words)
+    )
+    return f"import:{kind}:{moment[:10]}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
 
 
 def _learn(memory: dict[str, str | None], names: set[str], model: type[Model], by: str) -> None:

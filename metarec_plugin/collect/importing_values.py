@@ -45,8 +45,8 @@ def moment_of(text: str, date_format: str, zone: str) -> datetime:
         ) from error
 
 
-def number_of(name: str, value: Any, decimal: str) -> float | None:
-    text = text_of(value)
+@lru_cache(maxsize=65_536)
+def number_of(name: str, text: str, decimal: str) -> float | None:
     if not text:
         return None
     try:
@@ -58,8 +58,9 @@ def number_of(name: str, value: Any, decimal: str) -> float | None:
     return number
 
 
-def quantity_of(value: Any, decimal: str) -> int:
-    number = number_of("quantity", value, decimal)
+@lru_cache(maxsize=65_536)
+def quantity_of(text: str, decimal: str) -> int:
+    number = number_of("quantity", text, decimal)
     if number is None:
         return 1
     if abs(number) > MAX_QUANTITY:

@@ -9,6 +9,7 @@ from tests.bench.table_page import Figures, table, within
 
 REFERENCE = "implicit ALS fold-in"
 MINUTE = 60.0
+IMPORT_MB = 1_000  # what an import may take, however large its file
 
 
 def minute(found: Figures) -> str:
@@ -164,3 +165,29 @@ def _loss(found: Figures) -> str:
         f"A gradient of the loss over a large catalogue: {forms}. The estimate's error, over ten draws:\n\n"
         + table(("likeliest products", "samples", "root mean square", "bias", "of a log-sum of"), errors)
     )
+
+
+def imports(found: Figures) -> str:
+    """Files taken in by `metarec_import`; found: tests.bench.imports."""
+    vendors = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+    rows = [
+        [
+            vendors[row["vendor"]], f"{row['read']:,}", f"{row['file_mb']:,.0f}", f"{row['stored']:,}",
+            f"{row['known']:,}", f"{sum(row['refused'].values()):,}", f"{row['seconds']:,.0f}",
+            f"{row['rows_per_second']:,.0f}", f"{row['cpu']:,.0f}", f"{row['peak_mb']:,.0f}",
+            "yes" if row["peak_mb"] < IMPORT_MB else "**no**", f"{row['load']:.1f}",
+        ]
+        for row in found["rows"]
+    ]  # fmt: skip
+    return (
+        "A CSV of purchases in the order of time into an empty log, by `metarec_import` in a process of its own: each "
+        "row that was written is stored, known (there twice) or refused (unknown product, no time), as the run checks. "
+        "The peak is that of the process's resident memory, a database server's apart; the load is the machine's at "
+        "the end.\n\n"
+    ) + table(
+        [
+            "database", "rows", "file, MB", "stored", "known", "refused", "seconds", "rows a second",
+            "seconds of a core", "peak, MB", f"under {IMPORT_MB:,} MB", "load",
+        ],
+        rows,
+    )  # fmt: skip

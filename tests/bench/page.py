@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from tests.bench.clicks_page import adaptation
-from tests.bench.cost_page import growth, minute, speed, vectorised
+from tests.bench.cost_page import growth, imports, minute, speed, vectorised
 from tests.bench.newcomers_page import new_products
 from tests.bench.odd_page import odd
 from tests.bench.parts import PARTS, Part, without_figures
@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
     "gate_context": gate_context, "supports": supports, "pace": pace, "together": together, "odd": odd,
     "reproductions": reproductions, "speed": speed, "serving": serving, "vectorised": vectorised, "growth": growth,
+    "imports": imports,
 }  # fmt: skip
 
 

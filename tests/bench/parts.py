@@ -197,6 +197,7 @@ PARTS = (
     Part("serving", "A shop under load", ("serving",), _script("serving")),
     Part("vectorised", "Meta-training in one batch", ("vectorised",), _vectorised, "--loop"),
     Part("growth", "The cost of growth", ("growth",), _script("growth")),
+    Part("imports", "Importing a file", ("imports",), _script("imports")),
 )  # fmt: skip
 NAMES = tuple(part.name for part in PARTS)
 

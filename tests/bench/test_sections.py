@@ -94,6 +94,13 @@ TOGETHER = {
         "similar_lift": 0.5, "one": BASKETS, "all_but_one": BASKETS,
     },
 }  # fmt: skip
+IMPORTS = {
+    "rows": [{
+        "vendor": "sqlite", "read": 10_000, "stored": 9_975, "known": 10, "left_out": 0, "seconds": 2.0, "cpu": 1.5,
+        "refused": {"unknown_product": 10, "invalid_at": 5}, "peak_mb": 200.0, "file_mb": 100.0,
+        "rows_per_second": 5_000.0, "load": 1.25,
+    }],
+}  # fmt: skip
 OF_RUN = {"seed": 0, "date": "2026-01-02", "command": "python -m tests.bench.supports", "seconds": 1.0}
 COMPARED = {"mean": [0.001, -0.001, 0.003], "share": 0.01, "by_k": {"1": [0.0, -0.002, 0.002]}}
 GATE_CONTEXT = {
@@ -271,6 +278,7 @@ GROWTH = {
             ],
         ),
         ("vectorised", VECTORISED, ["| 32 | 1 | 2 | 110.9 | 14.9 | 7.4 [6.4, 11.8] | 1.5e-08 |"]),
+        ("imports", IMPORTS, ["| SQLite | 10,000 | 100 | 9,975 | 10 | 15 | 2 | 5,000 | 2 | 200 | yes | 1.2 |"]),
         (
             "growth",
             GROWTH,
@@ -296,7 +304,7 @@ def test_every_section_is_covered_here_and_says_how_it_was_made():
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
         "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER,
         "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
-        "growth": GROWTH,
+        "growth": GROWTH, "imports": IMPORTS,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
     run = {
