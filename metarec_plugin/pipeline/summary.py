@@ -39,9 +39,21 @@ def _data(data: Mapping[str, Any]) -> list[str]:
         f"Data {data['hash'][:12]}: {data['products']:,} products; {data['train_users']:,} shoppers to train on, "
         f"{data['validation_users']:,} to choose by, {data['test_users']:,} to judge by."
     ]
+    return [*lines, *cleaning_lines(data)]
+
+
+def cleaning_lines(data: Mapping[str, Any]) -> list[str]:
+    """What cleaning dropped and changed, rule by rule, and the first rows of each where they may be shown."""
+    lines = []
     for rule in data.get("cleaning", ()):
-        if rule["rows"]:
-            lines.append(f"  cleaning: {rule['rows']:>9,} rows  {rule['rule']}: {rule['why']}")
+        for rows, what in ((rule["rows"], "rows"), (rule.get("changed", 0), "rows changed")):
+            if rows:
+                lines.append(f"  cleaning: {rows:>9,} {what}  {rule['rule']}: {rule['why']}")
+        for row in rule.get("sample", ()):
+            told = (f"{name}={value}" for name, value in row.items() if value is not None)
+            lines.append(f"{'':24}{', '.join(told)}")
+    if lines:
+        lines.append(f"  cleaning: {data['rows_kept']:>9,} rows  kept of {data['rows']:,}")
     return lines
 
 

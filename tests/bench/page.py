@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from tests.bench.cleaning_page import cleaning
 from tests.bench.clicks_page import adaptation
 from tests.bench.cost_page import growth, imports, minute, speed, vectorised
 from tests.bench.newcomers_page import new_products
@@ -36,8 +37,9 @@ catalogue index. Coverage and calibration error are no means over shoppers and h
 # Of the parts with one JSON each; the others have a section for each data set.
 SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
-    "gate_context": gate_context, "supports": supports, "pace": pace, "together": together, "odd": odd,
-    "reproductions": reproductions, "speed": speed, "serving": serving, "vectorised": vectorised, "growth": growth,
+    "gate_context": gate_context, "supports": supports, "pace": pace, "cleaning": cleaning, "together": together,
+    "odd": odd, "reproductions": reproductions, "speed": speed, "serving": serving, "vectorised": vectorised,
+    "growth": growth,
     "imports": imports,
 }  # fmt: skip
 

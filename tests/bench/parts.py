@@ -184,6 +184,7 @@ PARTS = (
         _by_set("supports", ("online-retail", "demo", "ml-1m")),
     ),
     Part("pace", "How often a shopper buys", ("pace",), _script("pace", data=True)),
+    Part("cleaning", "Cleaning", ("cleaning",), _script("cleaning", data=True)),
     Part("together", "The rest of a basket", ("together",), _by_set("together", ("online-retail", "demo"))),
     Part(
         "odd", "Logs that nobody tuned on", ("odd",),

@@ -56,6 +56,26 @@ SERVING = {
     "memory": {side: [{"peak": 200.0, "own": 80.0}] for side in ("ours", "whole", "reference")},
     "answers": {"ours": {"list": {"bytes": 2600, "names": ["entries[10].key"]}}},
 }  # fmt: skip
+PAIRED = {
+    "products": 3_000, "shoppers": 800, "first": 0.12, "second": 0.118, "difference": 0.002, "low": -0.001,
+    "high": 0.005, "p": 0.2,
+}  # fmt: skip
+CLEANING = {
+    "files": {
+        "online-retail": {
+            "read": 1_000, "kept": 900,
+            "rules": [{"rule": "duplicate", "why": "twice", "rows": 100, "changed": 0}],
+            "faults": [{"seed": 1, "rows": {}, "put_in_and_found": {"duplicate": [50, 50], "date": [50, 49]}}],
+        }
+    },
+    "stated": [{"what": "rows", "stated": 1_000, "found": 1_000}, {"what": "twins", "stated": None, "found": 224}],
+    "guesses": {"said": 33, "guessed": 20, "both": 18, "rows_said": 900, "rows_guessed": 810, "rows_both": 800},
+    "speed": {"grouped": 0.5, "cleaned": 1.5, "ratio": 3.0, "rounds": 7, "cores": 1, "load": 2.0},
+    "quality": {
+        "learner": "closed_form", "seed": 0, "asked_clean": PAIRED, "asked_raw": PAIRED,
+        "bulk": [{**PAIRED, "deviations": 3.0, "rows": 5_000, "train_users": 2_900}],
+    },
+}  # fmt: skip
 NEW_PRODUCTS = {
     "ml-1m": {
         "products": 2404, "new_products": 601, "shoppers": 1207, "seed": 0, "learner": "mixture",
@@ -247,6 +267,18 @@ GROWTH = {
                 "demo store: rise, s 10, from 81,731 baskets; the similar list is `mixture`'s at a lift of 0.5.",
             ],
         ),
+        (
+            "cleaning",
+            CLEANING,
+            [
+                "|  | `duplicate`: twice | 100 | 0 |",
+                "100 faults were put, drawn by seed: not so: Online Retail, seed 1, `date`: 50 put in, 49 found",
+                "| twins | – | 224 |",
+                "3.0 times as long (medians of 7 rounds",
+                "| what cleaning left of test shoppers | 800 | 3,000 | 0.1200 | 0.1180 | +0.0020 [-0.0010, +0.0050] |",
+                "beyond 3 deviations (5,000 rows) +0.0020 [-0.0010, +0.0050]",
+            ],
+        ),
         ("pace", PACE, ["| demo store, seed 1 | 3 | 72 | 0.3200 | 0.3100 | -0.0100 [-0.0200, +0.0050] |"]),
         (
             "odd",
@@ -303,6 +335,7 @@ def test_every_section_is_covered_here_and_says_how_it_was_made():
     whole = {
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
         "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER,
+        "cleaning": CLEANING,
         "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
         "growth": GROWTH, "imports": IMPORTS,
     }  # fmt: skip

@@ -23,6 +23,7 @@ from metarec_plugin.pipeline.evaluate import ALL, KS, Progress, evaluate_dataset
 from metarec_plugin.pipeline.evaluate_request import command_line, dataset_of, known_of, user_features
 from metarec_plugin.pipeline.report_names import report_language
 from metarec_plugin.pipeline.report_page import report_page
+from metarec_plugin.pipeline.summary import cleaning_lines
 from metarec_plugin.pipeline.track_report import TrackReport
 from metarec_plugin.pipeline.track_request import ALL_TRACKS, OWN, VALUES, check_options, measure_track
 from metarec_plugin.train.options import parse_options
@@ -120,7 +121,10 @@ class Command(BaseCommand):
         except MetaRecError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(found.table())
-        if users := found.as_json()["data"].get("user_features"):
+        data = found.as_json()["data"]
+        for line in cleaning_lines(data):
+            self.stdout.write(line)
+        if users := data.get("user_features"):
             self.stdout.write(f"{users['users']:,} shoppers have features ({', '.join(users['features'])}).")
         if options["json"]:
             text = json.dumps(found.as_json(), indent=1, allow_nan=False)
