@@ -52,7 +52,7 @@ def cleaning_lines(data: Mapping[str, Any]) -> list[str]:
         for row in rule.get("sample", ()):
             told = (f"{name}={value}" for name, value in row.items() if value is not None)
             lines.append(f"{'':24}{', '.join(told)}")
-    if lines:
+    if lines and "rows_kept" in data:
         lines.append(f"  cleaning: {data['rows_kept']:>9,} rows  kept of {data['rows']:,}")
     return lines
 
