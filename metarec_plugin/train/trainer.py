@@ -55,7 +55,7 @@ class TrainerConfig:
     patience: int = 30  # validations without a better one
     max_steps: int = 20_000
     average: float = 0.98  # of the running mean of the weights that is validated and kept
-    precision: str = "auto"  # bfloat16 where a GPU has it, float32 elsewhere; or either by name
+    precision: str = "float32"  # of products of matrices, or bfloat16
 
     def looks_at(self, step: int) -> bool:
         """Tell whether the weights are validated after this step."""
@@ -95,7 +95,7 @@ class Trainer:
         weights = list(learner.state_dict().values())
         self._processes.copy_from_first(weights)
         self._device = weights[0].device
-        self._precision = resolve_precision(config.precision, self._device)
+        self._precision = resolve_precision(config.precision)
         self._optimizer = learner.optimizer()
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._mean = _copy(learner.state_dict())

@@ -167,10 +167,12 @@ class Typed(Walker):
 
 
 @pytest.mark.parametrize(
-    "precision, made_in", [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+    "asked, made_in",
+    [({}, torch.float32), ({"precision": "bfloat16"}, torch.bfloat16)],
+    ids=["unasked", "asked"],
 )
-def test_on_a_cpu_bfloat16_is_used_only_when_asked_for_and_the_outcome_says_which(precision, made_in):
-    learner, outcome = walk(learner=Typed(), precision=precision, max_steps=2)
+def test_bfloat16_is_used_only_when_asked_for_and_the_outcome_says_which(asked, made_in):
+    learner, outcome = walk(learner=Typed(), max_steps=2, **asked)
     assert learner.made_in == made_in
     assert outcome.precision == str(made_in).removeprefix("torch.")
     assert outcome.device == "cpu"
