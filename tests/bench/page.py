@@ -12,6 +12,7 @@ from typing import Any
 from tests.bench.cleaning_page import cleaning
 from tests.bench.clicks_page import adaptation
 from tests.bench.cost_page import growth, imports, minute, speed, vectorised
+from tests.bench.gpu_page import gpu
 from tests.bench.newcomers_page import new_products
 from tests.bench.odd_page import odd
 from tests.bench.parts import PARTS, Part, without_figures
@@ -40,6 +41,7 @@ SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "gate_context": gate_context, "supports": supports, "pace": pace, "cleaning": cleaning, "together": together,
     "odd": odd, "reproductions": reproductions, "speed": speed, "serving": serving, "vectorised": vectorised,
     "growth": growth,
+    "gpu": gpu,
     "imports": imports,
 }  # fmt: skip
 

@@ -156,6 +156,12 @@ def _vectorised(asked: Asked) -> list[Job]:
     return [_module(asked, "vectorised", "--loop", str(asked.loop))] if asked.loop else []
 
 
+def _gpu(asked: Asked) -> list[Job]:
+    import torch  # slow to import, and asked for by this part alone
+
+    return [_module(asked, "gpu", *asked.folder)] if torch.cuda.is_available() else []
+
+
 _MOVIES = "--data with ml-1m"
 _TIMED = tuple(each.name for each in SETS if each.tracks)
 _SIZES = "10000,100000,1000000"
@@ -198,6 +204,7 @@ PARTS = (
     Part("serving", "A shop under load", ("serving",), _script("serving")),
     Part("vectorised", "Meta-training in one batch", ("vectorised",), _vectorised, "--loop"),
     Part("growth", "The cost of growth", ("growth",), _script("growth")),
+    Part("gpu", "What a GPU gives", ("gpu",), _gpu, "a GPU"),
     Part("imports", "Importing a file", ("imports",), _script("imports")),
 )  # fmt: skip
 NAMES = tuple(part.name for part in PARTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from metarec_plugin.pipeline.evaluate import ALL
 from tests.bench import __main__ as bench
@@ -34,7 +35,8 @@ def test_every_part_has_a_section():
     assert all(set(part.figures) for part in PARTS)
 
 
-def test_every_script_leaves_the_figures_that_the_page_reads(asked: Asked):
+def test_every_script_leaves_the_figures_that_the_page_reads(asked: Asked, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     whole = Asked(asked.out, asked.data, Path("fewshot.py"), Path("loop.py"))
     for part in PARTS:
         found = part.jobs(whole)
@@ -73,10 +75,11 @@ def test_tracks_are_of_logs_with_times(asked: Asked):
     assert "--track repeat --seed 0" in jobs("repeat", asked)["repeat-demo"]
 
 
-def test_without_what_it_needs_a_part_has_no_jobs(asked: Asked):
+def test_without_what_it_needs_a_part_has_no_jobs(asked: Asked, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     bare = Asked(asked.out)
     assert [part.name for part in PARTS if not part.jobs(bare)] == [
-        "minute", "yardstick", "ratings", "reproductions", "vectorised",
+        "minute", "yardstick", "ratings", "reproductions", "vectorised", "gpu",
     ]  # fmt: skip
     assert all(part.needs for part in PARTS if not part.jobs(bare))
 

@@ -207,6 +207,25 @@ GROWTH = {
     ]},
 }  # fmt: skip
 
+GPU = {
+    "gpu": "NVIDIA X", "cores": 16, "torch": "2.11.0", "tasks": 256, "runs": 7, "budget_seconds": 25.0,
+    "steps": [{
+        "learner": "maml", "products": 10_000, "sum": "exact",
+        "cpu": {"ms": 21.7, "range": [18.2, 23.6], "loss": 10.0},
+        "gpu": {"ms": 4.9, "range": [4.7, 5.1], "loss": 10.001, "peak_mb": 161.5},
+        "gpu_low": {"ms": 5.1, "range": [4.8, 5.5], "loss": 10.002, "peak_mb": 189.2},
+    }],
+    "mixtures": {"planted": {"products": 3_000, "train_users": 12_000, "rows": [{
+        "device": "cuda", "precision": "float32", "seconds": 33.9,
+        "experts": {"maml": {"steps": 1_138}, "maml_nn": {"steps": 941}},
+        "validation": [0.2545, 0.2469, 0.2621], "test": [0.2548, 0.2495, 0.2603],
+    }]}},
+    "adaptation": [{
+        "kind": "mixture", "products": 3_000, "subjects": 10_000, "cpu": 4.26, "cuda": 1.48, "difference": 2.9e-6,
+        "peak_mb": 248.8,
+    }],
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("part", "figures", "lines"),
@@ -322,6 +341,17 @@ GROWTH = {
                 "| 256 | 256 | 0.0241 | -0.0016 | 2.605 |",
             ],
         ),
+        (
+            "gpu",
+            GPU,
+            [
+                "One NVIDIA X beside 16 cores of the same machine, torch 2.11.0",
+                "| MAML | 10,000 | exact | 21.7 [18.2, 23.6] | 4.9 [4.7, 5.1] | 5.1 [4.8, 5.5] | 4.4 | 1e-04 | 162 |",
+                "bfloat16 is slower than float32 in 1 of 1 rows",
+                "| cuda, float32 | 33.9 | 1,138 | 941 | 0.2545 [0.2469, 0.2621] | 0.2548 [0.2495, 0.2603] |",
+                "| mixture | 3,000 | 10,000 | 4.260 | 1.480 | 2.9e-06 | 249 |",
+            ],
+        ),
     ],
 )  # fmt: skip
 def test_a_section_shows_its_figures_with_their_intervals(part: str, figures: dict, lines: list[str]):
@@ -337,7 +367,7 @@ def test_every_section_is_covered_here_and_says_how_it_was_made():
         "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER,
         "cleaning": CLEANING,
         "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
-        "growth": GROWTH, "imports": IMPORTS,
+        "growth": GROWTH, "imports": IMPORTS, "gpu": GPU,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
     run = {
