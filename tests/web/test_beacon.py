@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from metarec_plugin.collect import sign_slate
 from metarec_plugin.models import Event
+from tests.storefronts.factories import make_product
 from tests.web.conftest import send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
@@ -222,6 +223,16 @@ def test_a_wrong_clock_is_replaced_and_said_so(client: Client, key: str, at: int
     stored = Event.objects.get()
     assert abs(stored.at - timezone.now()) < timedelta(minutes=1)
     assert stored.context["clock"] in ("wrong", "unreadable")
+
+
+@pytest.mark.parametrize("at", [23 * 3600, 8_000 * 365 * 24 * 3600])
+def test_a_clock_that_is_ahead_never_orders_history(client: Client, at: int) -> None:
+    first, then, last = (str(make_product().pk) for _ in range(3))
+    now = timezone.now().timestamp()
+    post(client, event(product=first, at=(now + at) * 1000))
+    post(client, event(product=then, at=timezone.now().timestamp() * 1000))
+    post(client, event(product=last))
+    assert client.get("/look/").content.decode() == f"{first},{then},{last}"
 
 
 @pytest.mark.parametrize("at", ["yesterday", -1, [], True, 10**40])

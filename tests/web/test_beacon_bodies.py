@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from contextlib import suppress
 from typing import Any
@@ -50,6 +51,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
         b'{"events": [{"query": "\xff"}]}',
         b"\xed\xa0\x80",
         json.dumps({"events": [{}] * 101}).encode(),
+        gzip.compress(b'{"events": [' + b" " * 10_000_000 + b"]}"),
     ],
 )
 def test_a_malformed_body_is_400_with_a_word_why(client: Client, body: bytes) -> None:
