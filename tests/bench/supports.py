@@ -101,7 +101,7 @@ def compare(ours: Mapping[int, PerShopper], theirs: Mapping[int, PerShopper]) ->
 
 def weights_on(name: str, events: pl.DataFrame, dataset: Dataset, scorer: WeighedScorer) -> dict[str, Any]:
     validation, test = (
-        Weighed(side, evidence_of(events, side, dataset.product_keys), dataset.log_prior)
+        Weighed(side, evidence_of(events, side, dataset.train, dataset.product_keys), dataset.log_prior)
         for side in (dataset.validation, dataset.test)
     )
     plain = measured(validation, test, scorer, SupportWeights())

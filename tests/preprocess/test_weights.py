@@ -61,7 +61,7 @@ def test_evidence_is_of_the_first_meeting_in_what_is_usual():
     first = events.unique(["subject", "product"], keep="first", maintain_order=True)
     sides = pl.DataFrame({"subject": [f"s{i}" for i in range(6)], "side": ["train"] * 6})
     dataset = build_dataset(first.sort("at", maintain_order=True), sides)
-    found = evidence_of(events.reverse(), dataset.train, dataset.product_keys)
+    found = evidence_of(events.reverse(), dataset.train, dataset.train, dataset.product_keys)
     by_product = np.argsort(dataset.train.products, kind="stable").reshape(3, 6)
     assert found.kinds[by_product].tolist() == [["purchase"] * 6, ["rating"] * 6, ["dwell"] * 6]
     assert found.quantity[by_product[0]] == pytest.approx((np.arange(6) + 1) / 3.5)
@@ -69,6 +69,12 @@ def test_evidence_is_of_the_first_meeting_in_what_is_usual():
     assert found.dwell[by_product[2]] == pytest.approx([1, *(np.arange(1, 6) / 3)])
     assert (found.value[by_product[2]] == 0).all()
     assert (found.dwell[by_product[:2]] == 1).all()
+    # Of whoever it is asked, what is usual stays that of the training subjects.
+    few = dataset.train.select(np.array([0, 5]))
+    of_few = evidence_of(events.reverse(), few, dataset.train, dataset.product_keys)
+    rows = np.isin(np.repeat(np.arange(6), dataset.train.lengths()), [0, 5])
+    for name in ("quantity", "dwell", "value"):
+        assert np.array_equal(getattr(of_few, name), getattr(found, name)[rows])
 
 
 def test_what_a_log_does_not_tell_is_neutral():
@@ -78,7 +84,7 @@ def test_what_a_log_does_not_tell_is_neutral():
         {"subject": [f"s{i}" for i in range(5) for _ in "ab"], "product": ["a", "b"] * 5}
     )
     dataset = build_dataset(all_events, sides)
-    found = evidence_of(events, dataset.train, dataset.product_keys)
+    found = evidence_of(events, dataset.train, dataset.train, dataset.product_keys)
     ages = np.full((5, 2), np.nan)
     everything = SupportWeights({"view": 0.1}, 1.0, 1.0, 1.0, 5.0)
     assert (support_weights(found[np.arange(10).reshape(5, 2)], ages, everything) == 1).all()
