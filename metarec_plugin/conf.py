@@ -65,6 +65,7 @@ class Config:
     reload_seconds: float = 2.0  # how often a process looks whether another version was promoted
     new_products: int = 300  # newest products among which those that the model does not know compete; 0: none
     text_embedder: str = ""  # of products' texts: "wordllama" or the dotted path of a function; none without
+    approximate_above: int | None = 200_000  # products from which on search is approximate; None: never
     lift_loss: float = 0.10  # share of validation NDCG@20 that the home lift may cost
     dislike_push: float = 0.0  # how far what is like a disliked product is pushed down
     # what is known beside products: "auto" counts where it was measured to help

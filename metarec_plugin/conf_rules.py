@@ -44,7 +44,11 @@ def _number(low: float, high: float = math.inf, *, whole: bool = False, above: b
 
 def _days(low: int) -> Rule:
     """A rule for how long something is kept."""
-    expected, holds = _number(low, 36_500, whole=True)
+    return _or_none(_number(low, 36_500, whole=True))
+
+
+def _or_none(rule: Rule) -> Rule:
+    expected, holds = rule
     return f"None, or {expected}", lambda value: value is None or holds(value)
 
 
@@ -160,6 +164,7 @@ RULES: Mapping[str, Rule] = {
         f"empty, {WORDLLAMA!r} or the dotted path of a function of texts",
         lambda value: isinstance(value, str) and (value in ("", WORDLLAMA) or _PATH.fullmatch(value)),
     ),
+    "approximate_above": _or_none(_number(1, whole=True)),
     "lift_loss": _number(0, 1),
     "dislike_push": _number(0, 10),
     "subject_prior": (f"one of {', '.join(PRIOR_MODES)}", PRIOR_MODES.__contains__),

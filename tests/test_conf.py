@@ -69,6 +69,7 @@ WRONG: list[tuple[str, Any]] = [
     ("TEXT_EMBEDDER", None),
     ("TEXT_EMBEDDER", "no path"),
     ("LIFT_LOSS", 10),
+    ("APPROXIMATE_ABOVE", 0),
     ("SUBJECT_PRIOR", "yes"),
     ("CONTEXT_PRIOR", True),
     ("COUNTRY", "gb"),

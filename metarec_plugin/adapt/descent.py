@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from metarec_plugin.adapt.cells import Cells, cells_in
 from metarec_plugin.adapt.logits import Moments
-from metarec_plugin.adapt.passes import Said
+from metarec_plugin.adapt.passes import Missing, Said
 from metarec_plugin.adapt.speaking import Explain, Parts
 
 BLOCK = 4096  # products at a time: 1 MB of vectors at 64 dimensions
@@ -32,10 +33,10 @@ class Descent:
         self._step_sizes = arrays["step_sizes"]  # (T, d)
         self._growth = arrays["growth"]  # (T, d)
         self._steps = [step for step, sizes in enumerate(self._step_sizes) if sizes.any()]
-        self._blocks: Blocks = [
-            (self.vectors[first : first + BLOCK], self.bias[first : first + BLOCK])
-            for first in range(0, len(self.bias), BLOCK)
-        ]
+        self._blocks = _blocks(self.vectors, self.bias)
+        self.cells = cells_in(arrays)  # None where each product is read
+        # What a softmax runs over.
+        self._summed = _blocks(self.cells.vectors, self.cells.bias) if self.cells else self._blocks
 
     def __call__(
         self,
@@ -57,7 +58,7 @@ class Descent:
         for left, step in zip(range(len(self._steps), 0, -1), self._steps):
             if expected is None:
                 # Every other pass goes backwards, the last one forwards: what was read last is still in the cache.
-                expected = self._expected(state, self._blocks[:: 1 if left % 2 else -1])
+                expected = self._expected(state, self._summed[:: 1 if left % 2 else -1])
             state = state - self._size(step, len(support)) * (expected - target)
             expected = None
         return state
@@ -91,6 +92,15 @@ class Descent:
             else:
                 block += np.dot(vectors, state, out=room[: len(vectors)])
         return out
+
+    def rough_scores(
+        self, state: np.ndarray, cells: Cells, onto: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Missing]:
+        """The same by what the cells say to u, and what that leaves out of products."""
+        said = cells.vectors @ state  # (C,)
+        return cells.spread(
+            said, onto
+        ), lambda products: self.vectors[products] @ state - said[cells.of[products]]
 
     @cached_property
     def mean_vector(self) -> np.ndarray:
@@ -136,7 +146,12 @@ class Vector(ABC):
         self, support: np.ndarray, now: float | None = None, weights: np.ndarray | None = None
     ) -> tuple[Said, Explain]:
         start, state = self.adapt(support, weights)
-        said = Said(self._rows, ((self.descent.vectors, state),), deviation=self.moments.of(state)[1])
+        deviation = self.moments.of(state)[1]
+        if self.descent.cells is None:
+            said = Said(self._rows, ((self.descent.vectors, state),), deviation=deviation)
+        else:
+            written, missing = self.descent.rough_scores(state, self.descent.cells)
+            said = Said(self._rows, written=written, missing=(missing,), deviation=deviation)
         return said, self.descent.explain(lambda: self.moves(support, start, state, weights))
 
     def adapt(self, support: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -169,6 +184,12 @@ class InnerLoop(Vector):
 
     def start(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         return self._start, self._start_gradient
+
+
+def _blocks(vectors: np.ndarray, bias: np.ndarray) -> Blocks:
+    return [
+        (vectors[first : first + BLOCK], bias[first : first + BLOCK]) for first in range(0, len(bias), BLOCK)
+    ]
 
 
 def _summed(state: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, float]:

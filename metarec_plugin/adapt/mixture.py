@@ -10,7 +10,7 @@ import numpy as np
 
 from metarec_plugin.adapt.amortised import Amortised
 from metarec_plugin.adapt.descent import InnerLoop, Vector
-from metarec_plugin.adapt.passes import Said
+from metarec_plugin.adapt.passes import Missing, Said
 from metarec_plugin.adapt.speaking import Explain, Parts, entries_of
 from metarec_plugin.evaluate.experts import MAPS, MOST
 from metarec_plugin.exceptions import BundleError
@@ -28,6 +28,7 @@ class Heard:
     start: np.ndarray  # (d,)
     state: np.ndarray  # (d,)
     factor: float
+    missing: Missing | None = None  # what its cells left out, where it has some
 
 
 class Mixture:
@@ -95,6 +96,7 @@ class Mixture:
             values=(factors[:, None, :] @ self._values[support].astype(np.float32)).ravel(),
             constant=constant,
             written=written,
+            missing=tuple(each.missing for each in heard if each.missing),
         )
 
         def explain(products: np.ndarray) -> Parts:
@@ -132,8 +134,12 @@ class Mixture:
             factor = weight / deviation
             constant -= factor * mean
             by_row[1 + place] = factor
-            written = learner.descent.scores(np.float32(factor) * state, written)
-            heard.append(Heard(n_maps + place, learner, start, state, factor))
+            missing, descent, scaled = None, learner.descent, np.float32(factor) * state
+            if descent.cells is None:
+                written = descent.scores(scaled, written)
+            else:
+                written, missing = descent.rough_scores(scaled, descent.cells, written)
+            heard.append(Heard(n_maps + place, learner, start, state, factor, missing))
         return written, by_row, constant, heard
 
     def _snapshot(self, now: float | None) -> np.ndarray:

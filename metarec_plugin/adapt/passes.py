@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 BLOCK = 32_768  # products at a time: 128 KB of scores
+FINE = (
+    8_192  # of the best products what cells left out is made good, at a lift of 0 and again at that of LIFT
+)
+LIFT = 0.7
+SAMPLE = 16_384  # products that tell how high the best ones score
+
+Missing = Callable[[np.ndarray], np.ndarray]  # of (m,) products: what scores that were written of them lack
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +23,8 @@ class Said:
     """Raw scores before they are written out: constant + each weights @ rows + vectors @ state + values at columns.
 
     deviation: over the catalogue, where it is known beforehand; then nothing may be added at columns. written: scores
-    to go on from, which makes them good for one call.
+    to go on from, which makes them good for one call. missing: what they lack, to be
+    added where it counts.
     """
 
     rows: tuple[tuple[np.ndarray, np.ndarray], ...]  # (R, N) and (R,) weights, one or more
@@ -26,6 +34,7 @@ class Said:
     constant: float = 0.0
     deviation: float | None = None
     written: np.ndarray | None = None  # (N,) float32
+    missing: tuple[Missing, ...] = ()
 
     def whole(self) -> np.ndarray:
         """Return the (N,) float32 raw scores."""
@@ -48,12 +57,17 @@ class Said:
         wrong = 0.0
         for part in blocks(len(out)):
             block = out[part]
-            if self.deviation is None:
+            if self.deviation is None or self.written is not None:
                 block *= factor
-            else:
+            if self.deviation is not None:
                 self._add(block, part, factor, room, self._fresh)
             block += np.multiply(log_prior[part], np.float32(prior_weight), out=room[: len(block)])
             wrong += float(np.dot(block, nothing[: len(block)]))  # 0 but for what is not finite
+        if self.missing and math.isfinite(factor) and wrong == 0:
+            best = leading(out, log_prior)
+            for missing in self.missing:
+                out[best] += factor * missing(best)
+            wrong = float(0 * out[best].sum())
         return out, float(factor) if math.isfinite(deviation) and wrong == 0 else math.nan
 
     @property
@@ -93,6 +107,24 @@ class Said:
                 block += np.multiply(rows[0, part], factor * weights[0], out=room)
             else:
                 block += np.dot(factor * weights, rows[:, part], out=room)
+
+
+def leading(logits: np.ndarray, log_prior: np.ndarray, fine: int | None = None) -> np.ndarray:
+    """Return about `fine` of the products with the highest (N,) logits, and as many by logit - LIFT * log prior."""
+    fine = FINE if fine is None else fine
+    n, step = len(logits), max(1, len(logits) // SAMPLE)
+    if fine >= n:
+        return np.arange(n)
+    # The bars are those of every so many-th product: a pass over all of them costs less than finding the n-th best.
+    part, prior = logits[::step], np.float32(LIFT) * log_prior[::step]
+    place = len(part) - max(1, fine // step)
+    bar, lifted_bar = (np.partition(each, place)[place] for each in (part, part - prior))
+    found = []
+    for each in blocks(n):
+        lifted = np.multiply(log_prior[each], np.float32(-LIFT))
+        lifted += logits[each]
+        found.append(each.start + np.flatnonzero((logits[each] >= bar) | (lifted >= lifted_bar)))
+    return np.concatenate(found[::-1])
 
 
 def log_total(logits: np.ndarray) -> float:

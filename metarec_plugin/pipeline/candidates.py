@@ -14,6 +14,7 @@ from metarec_plugin.evaluate.calibration import NEUTRAL, Calibration, fit_calibr
 from metarec_plugin.evaluate.episodes import HEADLINE_KS, KS, Episodes, Scorer
 from metarec_plugin.evaluate.known import Known
 from metarec_plugin.evaluate.protocol import evaluate
+from metarec_plugin.pipeline.approximate import cells_of_large, found_of_exact
 from metarec_plugin.preprocess.histories import Dataset, Histories
 from metarec_plugin.publish.bundle import Bundle
 
@@ -85,6 +86,8 @@ def make_candidate(
     the report then has the mean NDCG@20 of validation shoppers with the network and of the head under the same one.
     """
     common = {"product_keys": encode_keys(dataset.product_keys), "log_prior": dataset.log_prior}
+    exact, cells = arrays, cells_of_large(kind, arrays, dataset)
+    arrays = {**exact, **cells}  # so that whoever measures the candidate measures the search that is served
     raw = Candidate(learner, kind, {**common, **_raw_only().arrays(), **arrays})
     calibration = NEUTRAL
     if kind != "popularity":
@@ -92,6 +95,10 @@ def make_candidate(
             raw.scorer(), dataset.validation, dataset.log_prior, ks, weighs_prior=kind == "mixture"
         )
     made = Candidate(learner, kind, {**common, **calibration.arrays(), **arrays}, report or {})
+    if cells:
+        whole = replace(made, arrays={**common, **calibration.arrays(), **exact})
+        found = found_of_exact(made.model(), whole.model(), dataset)
+        made = replace(made, report={**made.report, "approximate": found})
     if not made.has_network:
         return made
     both = {

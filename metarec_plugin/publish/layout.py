@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from metarec_plugin.exceptions import BundleError
+from metarec_plugin.publish.values import PRIOR_GROUPS, check_values
 
 # Sizes are letters: N products, K calibrated support sizes, n entries kept of a row, d dimensions, T steps,
 # e dimensions of inputs, h hidden ones, R ages,
@@ -82,13 +83,24 @@ LAYOUTS["mixture"] = {
     "gate.spread": ("f4", ()),
 }
 
+# What a learner of a large catalogue may hold besides, all of it or nothing: its products in C cells.
+CELLS: Layout = {
+    "cell_of": ("i4", ("N",)),
+    "cell_vectors": ("f4", ("C", "d")),
+    "cell_bias": ("f4", ("C",)),
+}
+
 
 def _inside(prefix: str, kind: str) -> Layout:
     """The arrays of a kind under a prefix, with sizes of their own but for N."""
+    own = {name: each for name, each in LAYOUTS[kind].items() if name not in _COMMON}
+    return _under(prefix, own)
+
+
+def _under(prefix: str, layout: Layout) -> Layout:
     return {
         f"{prefix}.{name}": (dtype, tuple(size if size == "N" else f"{prefix}.{size}" for size in shape))
-        for name, (dtype, shape) in LAYOUTS[kind].items()
-        if name not in _COMMON
+        for name, (dtype, shape) in layout.items()
     }
 
 
@@ -97,6 +109,8 @@ _EXPERTS: tuple[Layout, ...] = (
     {"trend.days": ("f4", ("S",)), "trend.scores": ("f4", ("S", "H", "N"))},
     _inside("maml", "gradient"),
     _inside("maml_nn", "amortised"),
+    _under("maml", CELLS),
+    _under("maml_nn", CELLS),
 )
 
 # What a bundle of any kind may hold besides, all of it or nothing: how products that it does not know are placed.
@@ -119,7 +133,6 @@ CONTENT: Layout = {
 
 # And, each group all or nothing: what a shopper's declared features and the moment say of every product. R rows, one
 # for each value: of a category its text, of a number's band no text and the band's upper edge. E entries, K k's.
-PRIOR_GROUPS = ("subject", "context")
 
 
 def _priors(group: str) -> Layout:
@@ -211,38 +224,13 @@ def _layout(kind: str, arrays: Mapping[str, np.ndarray]) -> Layout:
         TOGETHER,
         *map(_priors, PRIOR_GROUPS),
         *(_EXPERTS if kind == "mixture" else ()),
+        *((CELLS,) if kind in ("gradient", "amortised") else ()),
     )
     layout = dict(layout_of(kind))
     for group in groups:
         if not group.keys().isdisjoint(arrays):
             layout |= group
     return layout
-
-
-def check_values(arrays: Mapping[str, np.ndarray]) -> None:
-    """Read all data once: numbers are finite, keys ascend, row entries name products. Raises BundleError."""
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise BundleError(
-                f"Array {name!r} holds numbers that are not finite. Train again with another seed."
-            )
-    keys = arrays["product_keys"]
-    if (keys[1:] <= keys[:-1]).any():
-        raise BundleError("Array 'product_keys' must ascend without repeats; it does not.")
-    indices = {"row_products", "maps.products", "contrast", "together.products"}
-    indices |= {f"{group}.products" for group in PRIOR_GROUPS}
-    for name in indices & set(arrays):
-        products = arrays[name]
-        if products.min() < 0 or products.max() >= len(keys):
-            raise BundleError(f"Array {name!r} must lie in 0..{len(keys) - 1}; it does not.")
-    for group in PRIOR_GROUPS:
-        if f"{group}.indptr" in arrays:
-            _check_bounds(f"{group}.indptr", arrays[f"{group}.indptr"], len(arrays[f"{group}.ratios"]))
-
-
-def _check_bounds(name: str, bounds: np.ndarray, entries: int) -> None:
-    if bounds[0] != 0 or bounds[-1] != entries or (np.diff(bounds) < 0).any():
-        raise BundleError(f"Array {name!r} must ascend from 0 to {entries}; it does not.")
 
 
 def _words(dtype: str) -> str:
