@@ -130,7 +130,8 @@ def speed(path: Path, products: Path) -> dict[str, float]:
         work()
         return time.perf_counter() - started
 
-    grouped(), encoded()
+    grouped()
+    encoded()
     pairs = [(timed(grouped), timed(encoded)) for _ in range(ROUNDS)]
     ours, theirs = (statistics.median(each[i] for each in pairs) for i in (1, 0))
     return {

@@ -137,7 +137,7 @@ def test_a_runs_report_counts_what_cleaning_dropped_and_names_nobody(planted):
         (rule.rule, rule.why, rule.rows) for rule in cleaning
     ]
     assert sum(each["rows"] for each in stored) == 1
-    assert {key for each in stored for key in each} == {"rule", "why", "rows"}
+    assert {key for each in stored for key in each} == {"rule", "why", "rows", "changed"}
 
 
 def test_an_empty_log_fails_the_run_with_what_to_do(transactional_db):
