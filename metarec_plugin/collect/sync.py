@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
@@ -15,18 +15,19 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from metarec_plugin.collect.bulk import EventWriter
-from metarec_plugin.collect.interactions import Refused, Values, event_id, event_values
+from metarec_plugin.collect.interactions import COLUMNS, Refused, Values, event_id, event_values
 from metarec_plugin.collect.reread import Reread, reread
 from metarec_plugin.collect.retention import horizon
-from metarec_plugin.collect.revisions import row_id
+from metarec_plugin.collect.revisions import RETURN_SUFFIX, row_id
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import Interactions, get_storefront
 from metarec_plugin.storefront.raw import raw_stream
-from metarec_plugin.storefront.rows import CHUNK, interaction_queryset
+from metarec_plugin.storefront.rows import CHUNK, interaction_queryset, stream
 
+TOLD = ("subject", "product", "value", "quantity", "price")
 Progress = Callable[[int, int], None]
-BATCH = 400  # events looked at again by one query
+BATCH = 900  # events looked at again by one query
 
 
 @dataclass(frozen=True)
@@ -91,23 +92,52 @@ def _look_again(interactions: Interactions, since: datetime | None, recent: date
     """Read again the rows behind the events of since then, as far as the log had them (`last`) before this sync."""
     counts = Reread(0, 0, 0)
     for batch in _recorded(interactions, since, last):
-        gone = {key: name for key, (name, at) in batch.items() if at >= recent}
-        done = reread(interactions, "", list(batch), gone, Event.Source.SYNC)
+        same = _unchanged(interactions, batch)
+        looked_at = {key: each for key, each in batch.items() if key not in same}
+        if not looked_at:
+            continue
+        gone = {key: each.row_id for key, each in looked_at.items() if each.at >= recent}
+        done = reread(interactions, "", list(looked_at), gone, Event.Source.SYNC)
         counts = Reread(*map(sum, zip(counts, done)))
     return counts
 
 
-def _recorded(
-    interactions: Interactions, since: datetime | None, last: int
-) -> Iterator[dict[Any, tuple[str, datetime]]]:
-    """Yield the ids and moments of the first events of rows, by the rows' keys, BATCH events at a time."""
+class Recorded(NamedTuple):
+    """The newest event of a row: the id of the row's first one, its own, its moment and what it says (TOLD)."""
+
+    row_id: str
+    event_id: str
+    at: datetime
+    told: tuple[Any, ...]
+
+
+def _unchanged(interactions: Interactions, batch: Mapping[Any, Recorded]) -> set[Any]:
+    """The keys of rows that still say what their events do: almost all, so they are told by two queries."""
+    events = Event.objects.using(router.db_for_write(Event))
+    names = [each.event_id + RETURN_SUFFIX for each in batch.values()]
+    back = set(events.filter(event_id__in=names).values_list("reverses", flat=True))
+    same = set()
+    for row in stream(interaction_queryset(interactions, within={"pk__in": list(batch)})):
+        try:
+            values = dict(zip(COLUMNS, event_values(interactions, row)))
+        except Refused:
+            continue
+        recorded = batch[row.pk]
+        told = tuple(values[name] for name in TOLD)
+        if (values["event_id"], told) == (recorded.row_id, recorded.told) and recorded.event_id not in back:
+            same.add(row.pk)
+    return same
+
+
+def _recorded(interactions: Interactions, since: datetime | None, last: int) -> Iterator[dict[Any, Recorded]]:
+    """Yield what the log has of rows, by the rows' keys, BATCH events at a time."""
     to_key = apps.get_model(interactions.model)._meta.pk.to_python
     ours = Event.objects.using(router.db_for_write(Event)).filter(
         kind=interactions.kind, pk__lte=last, source__in=(Event.Source.LIVE, Event.Source.SYNC)
     )
     if since is not None:
         ours = ours.filter(at__gte=since)
-    columns = ("pk", "at", "event_id", "order")
+    columns = ("pk", "at", "event_id", "order", *TOLD)
     after: tuple[int, datetime] | None = None
     while True:
         left = ours
@@ -119,12 +149,12 @@ def _recorded(
             return
         after = rows[-1][:2]
         found = {}
-        for _, at, name, order in rows:
+        for _, at, name, order, *told in rows:
             first = row_id(name)
             start = event_id(interactions.kind, "", order or None)
             if first.startswith(start):
                 try:
-                    found[to_key(first.removeprefix(start))] = first, at
+                    found[to_key(first.removeprefix(start))] = Recorded(first, name, at, tuple(told))
                 except ValidationError:
                     continue  # an event that somebody else named, and no row's
         yield found
