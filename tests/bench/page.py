@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.bench.cleaning_page import cleaning
 from tests.bench.clicks_page import adaptation
-from tests.bench.cost_page import growth, imports, minute, speed, vectorised
+from tests.bench.cost_page import approximate, growth, imports, minute, speed, vectorised
 from tests.bench.gpu_page import gpu
 from tests.bench.newcomers_page import new_products
 from tests.bench.odd_page import odd
@@ -39,7 +39,8 @@ catalogue index. Coverage and calibration error are no means over shoppers and h
 SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "minute": minute, "adaptation": adaptation, "new_products": new_products, "ratings": ratings, "context": context,
     "gate_context": gate_context, "supports": supports, "pace": pace, "cleaning": cleaning, "together": together,
-    "odd": odd, "reproductions": reproductions, "speed": speed, "serving": serving, "vectorised": vectorised,
+    "odd": odd, "reproductions": reproductions, "speed": speed, "approximate": approximate,
+    "serving": serving, "vectorised": vectorised,
     "growth": growth,
     "gpu": gpu,
     "imports": imports,

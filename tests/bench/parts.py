@@ -201,6 +201,7 @@ PARTS = (
         _of_movies("reproductions", True), _MOVIES,
     ),
     Part("speed", "Adapting and ranking one shopper", ("speed",), _script("speed", "--products", _SIZES)),
+    Part("approximate", "Approximate search of large catalogues", ("approximate",), _script("approximate")),
     Part("serving", "A shop under load", ("serving",), _script("serving")),
     Part("vectorised", "Meta-training in one batch", ("vectorised",), _vectorised, "--loop"),
     Part("growth", "The cost of growth", ("growth",), _script("growth")),

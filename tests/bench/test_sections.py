@@ -183,6 +183,15 @@ REPRODUCTIONS = {
         "by_seed": {"0": {"random": {"precision@5": 0.49}}, "1": {"random": {"precision@5": 0.51}}},
     },
 }  # fmt: skip
+APPROXIMATE = {
+    "command": "python -m tests.bench.approximate", "date": "2026-01-02",
+    "rows": [{
+        "vectors": "trained", "products": 78_321, "supports": 198, "cells": 20_497, "cells_mb": 12.4,
+        "seconds_of_cells": 2.6, "unexplained": 0.2, "recall20": {"0.0": 1.0, "0.3": 0.9975},
+        "milliseconds": {"exact": 8.0, "approximate": 4.0},
+        "ndcg20": {"exact": {"1": 0.15}, "approximate": {"1": 0.1499}},
+    }],
+}  # fmt: skip
 SPEED = {"10000": {"1": {"MAML": 1.0, "implicit ALS fold-in": 2.0}}}
 VECTORISED = {
     "rows": [{
@@ -313,6 +322,14 @@ GPU = {
             REPRODUCTIONS,
             ["| EASE (published) | 0.2139 | – |", "| EASE (measured) | 0.2100 ± 0.0141 |", "It differs.", "± 0.0141 |"],
         ),
+        (
+            "approximate",
+            APPROXIMATE,
+            [
+                "| 78,321 | trained | 20,497 | 20% | 1.000, 0.998 | 8.0 | 4.0 | 2.0 | 3 | 12 |",
+                "at 78,321 products, exact and approximate: k = 1 0.1500 and 0.1499.",
+            ],
+        ),
         ("speed", SPEED, ["| 10,000 | MAML | 1.000 (0.50 x) |"]),
         ("speed", {"10000": {"MAML": 1.0}}, ["of an older version"]),
         (
@@ -366,7 +383,8 @@ def test_every_section_is_covered_here_and_says_how_it_was_made():
         "minute": MINUTE, "adaptation": ADAPTATION, "new_products": NEW_PRODUCTS, "ratings": RATINGS,
         "context": CONTEXT, "gate_context": GATE_CONTEXT, "supports": SUPPORTS, "pace": PACE, "together": TOGETHER,
         "cleaning": CLEANING,
-        "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "serving": SERVING, "vectorised": VECTORISED,
+        "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "approximate": APPROXIMATE,
+        "serving": SERVING, "vectorised": VECTORISED,
         "growth": GROWTH, "imports": IMPORTS, "gpu": GPU,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
