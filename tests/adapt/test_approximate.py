@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metarec_plugin.adapt import passes
+from metarec_plugin.adapt.batch import BatchModel
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.publish.bundle import Bundle
@@ -141,3 +142,11 @@ def test_scores_that_are_not_finite_are_refused_with_cells_too():
     model = OnlineModel(Bundle("damaged", bundles.manifest("gradient"), arrays))
     with pytest.raises(BundleError, match="not finite"):
         model.scores(np.array([1, 2]))
+
+
+def test_workers_do_without_cells():
+    arrays = planted("mixture")
+    cells = cell_arrays("mixture", arrays, arrays["log_prior"])
+    support = [np.array([3, 30, 11])]
+    found = BatchModel("mixture", arrays | cells, "cpu").scores(support)
+    np.testing.assert_array_equal(found, BatchModel("mixture", arrays, "cpu").scores(support))
