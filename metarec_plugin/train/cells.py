@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 OWN = 32_768  # most products with a cell of their own: 8 MB of vectors at 64 dimensions
-SHARED = 8_192  # most cells of the others
+SHARED = 4_096  # most cells of the others
 PER_CELL = 64  # products, at least, on the mean
-SAMPLE, ROUNDS = 48, 5  # products of a cell that k-means reads, and how often
+SAMPLE, ROUNDS = 16, 4  # products of a cell that k-means reads, and how often
 BLOCK = 4096  # products at a time
 VECTORS: Mapping[str, tuple[str, ...]] = {  # what goes before the names of a kind's learners
     "gradient": ("",),

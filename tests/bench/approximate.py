@@ -183,14 +183,13 @@ def main() -> None:
     parser.add_argument("--supports", type=int, default=200)
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "approximate.json")
     options = parser.parse_args()
-    rows = []
+    command = f"python -m tests.bench.approximate --products {options.products} --supports {options.supports}"
+    rows: list[Figures] = []
     for n_products in map(int, options.products.split(",")):
         rows.append(measure(n_products, n_products <= options.trained, options.supports))
         print(json.dumps(rows[-1], indent=1), flush=True)
-    command = f"python -m tests.bench.approximate --products {options.products} --supports {options.supports}"
-    options.json.write_text(
-        json.dumps({"command": command, "date": date.today().isoformat(), "rows": rows}, indent=1)
-    )
+        found = {"command": command, "date": date.today().isoformat(), "rows": rows}
+        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def speed(found: Figures) -> str:
 def approximate(found: Figures) -> str:
     """Approximate search beside exact by size; found: tests.bench.approximate."""
     rows, ndcg = [], []
-    for row in found["rows"]:
+    for row in sorted(found["rows"], key=lambda row: row["products"]):
         ms, recall = row["milliseconds"], row["recall20"]
         rows.append(
             [
