@@ -9,7 +9,7 @@ import numpy as np
 OWN = 32_768  # most products with a cell of their own: 8 MB of vectors at 64 dimensions
 SHARED = 4_096  # most cells of the others
 PER_CELL = 64  # products, at least, on the mean
-SAMPLE, ROUNDS = 16, 4  # products of a cell that k-means reads, and how often
+SAMPLE, ROUNDS = 65_536, 4  # products that k-means reads, at most, and how often
 BLOCK = 4096  # products at a time
 VECTORS: Mapping[str, tuple[str, ...]] = {  # what goes before the names of a kind's learners
     "gradient": ("",),
@@ -45,7 +45,7 @@ def divided(
     others[own] = False
     rest = np.flatnonzero(others)
     cells = max(1, min(SHARED, len(rest) // PER_CELL))
-    sample = vectors[np.sort(rng.permutation(rest)[: cells * SAMPLE])]
+    sample = vectors[np.sort(rng.permutation(rest)[:SAMPLE])]
     means = sample[np.sort(rng.permutation(len(sample))[:cells])]
     for _ in range(ROUNDS):
         means = _means(sample, _nearest(sample, means), means)
