@@ -23,7 +23,7 @@ def cell_arrays(
 ) -> dict[str, np.ndarray]:
     """Return the cells of each learner that keeps a vector for each product; of a kind without one nothing.
 
-    About 1 s for 10,000 products of 64 dimensions on one core, 1 minute for a million.
+    Of two learners of 64 dimensions some 3 s on one core for 100,000 products, 45 s for a million.
     """
     made: dict[str, np.ndarray] = {}
     for prefix in VECTORS.get(kind, ()):
