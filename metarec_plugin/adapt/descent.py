@@ -36,7 +36,7 @@ class Descent:
         self._blocks = _blocks(self.vectors, self.bias)
         self.cells = cells_in(arrays)  # None where each product is read
         # What a softmax runs over.
-        self._summed = _blocks(self.cells.vectors, self.cells.bias) if self.cells else self._blocks
+        self._over = _blocks(self.cells.vectors, self.cells.bias) if self.cells else self._blocks
 
     def __call__(
         self,
@@ -58,7 +58,7 @@ class Descent:
         for left, step in zip(range(len(self._steps), 0, -1), self._steps):
             if expected is None:
                 # Every other pass goes backwards, the last one forwards: what was read last is still in the cache.
-                expected = self._expected(state, self._summed[:: 1 if left % 2 else -1])
+                expected = self._expected(state, self._over[:: 1 if left % 2 else -1])
             state = state - self._size(step, len(support)) * (expected - target)
             expected = None
         return state
@@ -96,11 +96,13 @@ class Descent:
     def rough_scores(
         self, state: np.ndarray, cells: Cells, onto: np.ndarray | None = None
     ) -> tuple[np.ndarray, Missing]:
-        """The same by what the cells say to u, and what that leaves out of products."""
+        """The same by what each product's cell says to u, and what that leaves out."""
         said = cells.vectors @ state  # (C,)
-        return cells.spread(
-            said, onto
-        ), lambda products: self.vectors[products] @ state - said[cells.of[products]]
+
+        def missing(products: np.ndarray) -> np.ndarray:
+            return self.vectors[products] @ state - said[cells.of[products]]
+
+        return cells.spread(said, onto), missing
 
     @cached_property
     def mean_vector(self) -> np.ndarray:

@@ -37,7 +37,7 @@ class Said:
     missing: tuple[Missing, ...] = ()
 
     def whole(self) -> np.ndarray:
-        """Return the (N,) float32 raw scores."""
+        """Return the (N,) float32 raw scores, as they are written: what is missing in them is not added."""
         out = self._begun()
         self._write(out, np.empty(min(BLOCK, len(out)), dtype=np.float32))
         out += np.float32(self.constant)
