@@ -326,7 +326,7 @@ GPU = {
             "approximate",
             APPROXIMATE,
             [
-                "| 78,321 | trained | 20,497 | 20% | 1.000, 0.998 | 8.0 | 4.0 | 2.0 | 3 | 12 |",
+                "| 78,321 | trained | 198 | 20,497 | 20% | 1.000, 0.998 | 8.0 | 4.0 | 2.0 | 3 | 12 |",
                 "at 78,321 products, exact and approximate: k = 1 0.1500 and 0.1499.",
             ],
         ),
