@@ -1,6 +1,7 @@
 """Approximate search beside exact: how much of its list is found, what that costs in NDCG, how much time it saves.
 
-usage: python -m tests.bench.approximate [--products 100000,200000,1000000] [--trained 100000] [--supports 200] [--json OUT]
+usage: python -m tests.bench.approximate [--products 100000,1000000] [--trained 100000] [--supports 200]
+                                         [--json OUT]
 Up to --trained products a mixture is trained on a planted store (tests.bench.stores) and asked by its test shoppers.
 Beyond that vectors are planted: departments, shelves and products' own parts, popularity by a power law. Their maps say
 nothing, so that only what is approximated ranks; they cost what they always do. Times are of this process on its core.

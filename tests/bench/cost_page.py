@@ -57,7 +57,8 @@ def approximate(found: Figures) -> str:
         ms, recall = row["milliseconds"], row["recall20"]
         rows.append(
             [
-                f"{row['products']:,}", row["vectors"], str(row["supports"]), f"{row['cells']:,}", f"{row['unexplained']:.0%}",
+                f"{row['products']:,}", row["vectors"], str(row["supports"]),
+                f"{row['cells']:,}", f"{row['unexplained']:.0%}",
                 ", ".join(f"{share:.3f}" for share in recall.values()),
                 f"{ms['exact']:.1f}", f"{ms['approximate']:.1f}", f"{ms['exact'] / ms['approximate']:.1f}",
                 f"{row['seconds_of_cells']:.0f}", f"{row['cells_mb']:.0f}",
