@@ -135,9 +135,12 @@ class Callers:
 
 
 def plan(store: Store, callers: Callers, n: int, seed: int) -> list[dict[str, Any]]:
-    """n requests of a round; the same shoppers do the same on each side."""
-    rng = np.random.default_rng([store.seed, 7, seed])
-    own = np.random.default_rng([store.seed, 8, seed, SIDES.index(callers.side)])  # two sides share one log
+    """n requests of a round; the same shoppers do the same on both sides that are compared.
+
+    `whole` has shoppers of its own: it shares a log with ours, and who comes second finds the rows in memory.
+    """
+    rng = np.random.default_rng([store.seed, 7, seed, callers.side == WHOLE])
+    own = np.random.default_rng([store.seed, 8, seed, SIDES.index(callers.side)])  # for ids of events
     requests = []
     for _ in range(n):
         visitor = store.visitors[rng.integers(store.subjects)]
