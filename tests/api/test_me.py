@@ -60,7 +60,13 @@ def test_forgetting_leaves_no_row_and_gives_a_new_id(app: Api, keys: list[str]) 
     app.get("recommendations/?size=2")
     subject, old = exported(app)["subject"], app.visitor
     receipt = app("DELETE", "me/").json()
-    assert receipt["deleted"] == {"event": 2, "impression": 2, "exposure": 0, "subjectstate": 0, "quarantinedevent": 0}
+    assert receipt["deleted"] == {
+        "event": 2,
+        "impression": 2,
+        "exposure": 0,
+        "subjectstate": 0,
+        "quarantinedevent": 0,
+    }
     assert subject not in json.dumps(receipt)
     assert not Event.objects.exists()
     assert not Impression.objects.exists()
