@@ -26,7 +26,8 @@ class Account:
     """What became of the rows. read == stored + changed + known + the sum of `refused`, which counts by reason.
 
     `known` rows say what is there already, or what was there and has been erased. `changed` are of products and
-    users. `left_out` of the refused found no room in the quarantine.
+    users. `left_out` of the refused found no room in the quarantine, `unlisted` ones were refused before the import was
+    interrupted and are in another file of refused rows.
     """
 
     read: int = 0
@@ -35,6 +36,7 @@ class Account:
     known: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
+    unlisted: int = 0
 
 
 def run(
@@ -68,6 +70,7 @@ def run(
             account, done = _account(state.counts), state.rows
     noted = _Refused(refused_to, sum(account.refused.values()))
     with noted:
+        account.unlisted = noted.unlisted
         for chunk in _chunks(reader.rows(done)):
             with transaction.atomic(using=using):
                 outcome = target.take(chunk, dry_run)
@@ -111,14 +114,14 @@ class _Refused:
 
     def __init__(self, path: Path | None, known: int) -> None:
         self._path, self._known = path, known
+        self.unlisted = 0  # that the account knows of and the file does not
 
     def __enter__(self) -> None:
         self._file = None
         if self._path is None:
             return
-        self._file = self._path.open("r+" if self._known and self._path.exists() else "w", encoding="utf-8")
-        for _ in range(self._known):
-            self._file.readline()
+        self._file = self._path.open("r+" if self._known and self._path.exists() else "w+", encoding="utf-8")
+        self.unlisted = self._known - sum(bool(self._file.readline()) for _ in range(self._known))
         self._file.seek(self._file.tell())
         self._file.truncate()
 

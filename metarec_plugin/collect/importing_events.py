@@ -20,11 +20,13 @@ from metarec_plugin.collect.importing_values import (
     price_of,
     printable,
     quantity_of,
+    sought,
     text_of,
     zone_of,
 )
 from metarec_plugin.collect.interactions import COLUMNS, MAX_ORDER
 from metarec_plugin.collect.quarantine import RefusedEvent
+from metarec_plugin.collect.retention import horizon
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import get_storefront
@@ -32,6 +34,7 @@ from metarec_plugin.storefront import get_storefront
 FIELDS = ("id", "kind", "user", "visitor", "product", "query", "value", "quantity", "price", "at", "order")
 WRITTEN = (*COLUMNS, "query")  # what a row is read into
 LOOKED_UP = 900  # keys asked for by one query
+TOO_OLD = "too_old"
 MOST_KEPT = 500_000  # keys looked up that are remembered; beyond it the memory begins anew
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 Row = Sequence[Any]  # one raw value for each of FIELDS, None or "" where it has none
@@ -59,7 +62,7 @@ class EventReader:
         self.reading = reading
         self._users: dict[str, str | None] = {}
         self._products: dict[str, str | None] = {}
-        self._kinds: set[str] = set()
+        self._kept: dict[str, datetime | None] = {}  # since when events of a kind are kept, None for good
         self._latest = timezone.now() + CLOCK_TOLERANCE
 
     def look_up(self, rows: Iterable[Row]) -> None:
@@ -72,17 +75,18 @@ class EventReader:
             products = {text_of(product) for _, product in named}
             _learn(self._products, products, storefront.product_model, self.reading.product_field)
         self._latest = timezone.now() + CLOCK_TOLERANCE
+        self._kept.clear()
 
     def read(self, row: Row) -> tuple[Any, ...]:
         """Return the row's values of WRITTEN. Raises InvalidEvent, with its code."""
         name, kind, _, _, product, query, value, quantity, price, at, order = row
         kind = (text_of(kind) if kind else "") or self.reading.kind
-        if kind not in self._kinds:
+        if kind not in self._kept:
             if not _KIND.fullmatch(kind):
                 raise InvalidEvent(
                     f"kind must be a short lower-case word; found {kind[:40]!r}.", "unknown_kind"
                 )
-            self._kinds.add(kind)
+            self._kept[kind] = horizon(kind)
         decimal = self.reading.decimal
         words = printable("query", query, MAX_QUERY) if query else ""
         # Most cells are empty, or say what many others do: those are answered without being read.
@@ -94,7 +98,7 @@ class EventReader:
             None if value is None or value == "" else number_of("value", text_of(value), decimal),
             1 if quantity is None or quantity == "" else quantity_of(text_of(quantity), decimal),
             None if price is None or price == "" else price_of(text_of(price), decimal),
-            self._moment(at),
+            self._moment(at, self._kept[kind]),
             printable("order", order, MAX_ORDER) if order is not None else "",
             words,
         )
@@ -105,19 +109,32 @@ class EventReader:
             raise InvalidEvent(f"id is longer than {MAX_ID} characters with its kind.", "invalid_id")
         return (event_id, *values)
 
-    def refused(self, row: Row, error: InvalidEvent, event_id: str = "") -> RefusedEvent:
-        """A row as the quarantine keeps it: the fields that were asked for, and how they are to be read."""
+    def refused(self, row: Row, error: InvalidEvent, event_id: str = "") -> RefusedEvent | None:
+        """A row as the quarantine keeps it: the fields that were asked for, and how they are to be read.
+
+        None for one whose user is unknown: a name that is nobody's key may be somebody else's, or an e-mail, and what
+        is kept under it goes to the wrong person and is not erased with the right one. A known user is kept by key.
+        None, too, for what is too old to be kept.
+        """
+        if error.code == TOO_OLD:
+            return None
         given = {name: value for name, value in zip(FIELDS, row) if value not in (None, "")}
         reading = asdict(self.reading)
         if isinstance(given.get("at"), date):
             reading["date_format"], given["at"] = "", given["at"].isoformat()
         name, visitor = text_of(row[2]), text_of(row[3])
-        if not name:
-            subject = visitor if visitor.startswith("visitor:") or not visitor else f"visitor:{visitor}"
+        if name:
+            key = self._users[name]
+            if key is None:
+                return None
+            subject, given["user"], reading["user_field"] = f"user:{key}", key, ""
         else:
-            subject = f"user:{self._users.get(name) or name}"
+            subject = visitor if visitor.startswith("visitor:") or not visitor else f"visitor:{visitor}"
         payload = {"row": given, "read": reading}
         subject = subject if subject.isprintable() else ""
+        if not event_id and "id" in given:  # so that, once erased, it is not kept again
+            event_id = f"import:{text_of(row[1]) or self.reading.kind}:{text_of(row[0])}"
+        event_id = event_id if event_id.isprintable() and len(event_id) <= MAX_ID else ""
         return RefusedEvent(payload, error.code, str(error), subject, event_id)
 
     def _subject(self, row: Row) -> str:
@@ -150,7 +167,7 @@ class EventReader:
             return product
         return key
 
-    def _moment(self, at: Any) -> datetime:
+    def _moment(self, at: Any, kept: datetime | None) -> datetime:
         if at is None or at == "":
             raise InvalidEvent("no time.", "invalid_at")
         if isinstance(at, date):
@@ -160,6 +177,9 @@ class EventReader:
             moment = moment_of(str(at), self.reading.date_format, self.reading.time_zone)
         if moment > self._latest:
             raise InvalidEvent("at must not lie in the future.", "invalid_at")
+        if kept is not None and moment < kept:
+            # The next deletion would take it, and the next import bring it back.
+            raise InvalidEvent("at lies before what the shop still keeps.", TOO_OLD)
         return moment
 
 
@@ -184,11 +204,9 @@ def _learn(memory: dict[str, str | None], names: set[str], model: type[Model], b
         parsed: dict[Any, list[str]] = {}
         for name in filter(None, new[start : start + LOOKED_UP]):
             try:
-                value = field.to_python(name)
+                parsed.setdefault(sought(field, name), []).append(name)
             except ValidationError:
-                continue
-            if not isinstance(value, int) or abs(value) < 2**63:
-                parsed.setdefault(value, []).append(name)
+                continue  # nobody's: said when the row is read
         rows = model._default_manager.filter(**{f"{field.name}__in": list(parsed)}).order_by()
         seen: set[Any] = set()
         for value, key in rows.values_list(field.name, "pk"):

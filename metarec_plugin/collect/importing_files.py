@@ -18,6 +18,7 @@ from typing import IO, Any
 from metarec_plugin.exceptions import InvalidData
 
 FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+LONGEST_ROW = 4 << 20  # characters of a CSV's row of several lines
 SLICE = 50_000  # rows of a Parquet file in memory
 PLAIN = (str, int, float, type(None))
 
@@ -101,18 +102,15 @@ class Reader:
 
     def _csv(self, skip: int) -> Iterator[tuple[Any, ...] | Unreadable]:
         with self._open() as (text, position):
-            reader = self._reader(text)
-            header = [name.strip() for name in next(reader, [])]
+            header = [name.strip() for name in next(self._reader(text), [])]
             width = len(header)
             # A row is read with "" behind it, which is what a field without a column takes.
             pick = itemgetter(*(header.index(name) if name in header else width for name in self._names))
-            for number, row in enumerate(islice(_csv_rows(reader), skip, None)):
+            for number, row in enumerate(islice(_csv_rows(text, self._file.separator, width), skip, None)):
                 if number % 1_000 == 0:
                     self.fraction = position()
                 if isinstance(row, Unreadable):
                     yield row
-                elif len(row) != width:
-                    yield Unreadable(f"{len(row)} cells under a heading of {width}")
                 else:
                     row.append("")
                     yield pick(row)
@@ -172,17 +170,62 @@ class _Opened:
         self._raw.close()
 
 
-def _csv_rows(reader: Any) -> Iterator[list[str] | Unreadable]:
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Unreadable(str(error))
+class _Lines:
+    """Gives out the lines of a text, and holds those of the row that is being read. `back` is given out again."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text, self._held, self._size = text, list[str](), 0
+        self.back: str | None = None
+        self.cut = False  # asked for a line that there is not
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.cut = True
+        if self._size > LONGEST_ROW:
+            raise csv.Error(f"a row of more than {LONGEST_ROW:,} characters")
+        line, self.back = self.back, None
+        line = next(self._text) if line is None else line
+        self.cut = False
+        self._held.append(line)
+        self._size += len(line)
+        return line
+
+    def taken(self) -> list[str]:
+        held, self._held, self._size = self._held, [], 0
+        return held
+
+
+def _csv_rows(text: IO[str], separator: str, width: int) -> Iterator[list[str] | Unreadable]:
+    """Yield rows of `width` cells. A quote that is not meant as one swallows the lines up to the next quote: where such
+    a row comes out wrong, its first line is refused and the others are read again, each by itself; the last, with the
+    quote that ended it, as the beginning of whatever it begins. So no line is read more than three times.
+    """
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    while (row := _next_row(reader, width)) is not None:
+        held = lines.taken()
+        if len(held) == 1 and isinstance(row, Unreadable) and not lines.cut:
+            row = _next_row(csv.reader(held, delimiter=separator), width)  # a quote inside its cell is none
+        if len(held) == 1 or not isinstance(row, Unreadable):
+            if row:
+                yield row
             continue
-        if row:
-            yield row
+        _, *others, lines.back = held
+        yield Unreadable(f"a quote that takes in the lines after it: {row.message}")
+        for line in others:
+            if alone := _next_row(csv.reader([line], delimiter=separator, strict=True), width):
+                yield alone
+
+
+def _next_row(reader: Iterator[list[str]], width: int) -> list[str] | Unreadable | None:
+    """The next row, empty for a blank line, and None at the end."""
+    try:
+        row = next(reader, None)
+    except csv.Error as error:
+        return Unreadable(str(error))
+    return Unreadable(f"{len(row)} cells under a heading of {width}") if row and len(row) != width else row
 
 
 def _object(line: str) -> Any:

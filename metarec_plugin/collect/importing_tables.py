@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from metarec_plugin.collect.importing_files import Unreadable
 from metarec_plugin.collect.importing_targets import UNREADABLE, Chunk, Outcome, plain_field
-from metarec_plugin.collect.importing_values import number_of, price_of, text_of
+from metarec_plugin.collect.importing_values import number_of, price_of, sought, text_of
 from metarec_plugin.exceptions import InvalidData, InvalidEvent
 
 FORBIDDEN = ("password", "is_superuser", "is_staff")  # no file makes an administrator or a way in
@@ -33,6 +33,8 @@ class RowsTarget:
         if len(paths) < 2:
             raise InvalidData("Beside the key at least one more field is needed; name it by --column.")
         self._columns = [_column(model, path) for path in paths[1:]]
+        self._related: dict[tuple[str, Any], Model] = {}  # of a part: rows that its cells name
+        self._made: list[tuple[str, Any]] = []  # of them, those that the row being taken made
 
     def check(self, header: Sequence[str], columns: Mapping[str, str]) -> None:
         """Refuse a file without the column of a path."""
@@ -42,6 +44,7 @@ class RowsTarget:
 
     def take(self, chunk: Chunk, dry_run: bool) -> Outcome:
         there = self._there(chunk)
+        self._related.clear()
         counts = {"stored": 0, "changed": 0, "known": 0}
         refused: list[tuple[int, str, str]] = []
         for place, row in enumerate(chunk):
@@ -53,7 +56,7 @@ class RowsTarget:
                 refused.append((place, error.code, str(error)))
             except ValidationError as error:
                 refused.append((place, "invalid_row", "; ".join(error.messages)))
-            except (DatabaseError, ValueError) as error:
+            except (DatabaseError, ValueError, ArithmeticError) as error:
                 refused.append((place, "refused_by_the_shop", str(error)))
         return Outcome(**counts, refused=refused)
 
@@ -62,7 +65,7 @@ class RowsTarget:
         for row in chunk:
             try:
                 if not isinstance(row, Unreadable):
-                    keys.add(self._key.to_python(text_of(row[0])))
+                    keys.add(sought(self._key, text_of(row[0])))
             except ValidationError:
                 continue  # said when the row is taken
         found: dict[Any, Model] = {}
@@ -77,7 +80,7 @@ class RowsTarget:
     def _take(self, row: Sequence[Any], there: dict[Any, Model], dry_run: bool) -> str:
         if not text_of(row[0]):
             raise InvalidEvent("The key is empty.", "no_key")
-        key = self._key.to_python(text_of(row[0]))
+        key = sought(self._key, text_of(row[0]))
         instance = there.get(key)
         new = instance is None
         if instance is None:
@@ -87,9 +90,11 @@ class RowsTarget:
         before = {field.attname: getattr(instance, field.attname) for _, field, _ in self._columns}
         try:
             outcome = self._save(instance, row, before, new, dry_run)
-        except (InvalidEvent, ValidationError, DatabaseError, ValueError):
+        except (InvalidEvent, ValidationError, DatabaseError, ValueError, ArithmeticError):
             for name, value in before.items():
                 setattr(instance, name, value)
+            for each in self._made:
+                self._related.pop(each, None)  # gone with what the database took back
             raise
         there[key] = instance
         return outcome
@@ -97,6 +102,7 @@ class RowsTarget:
     def _save(
         self, instance: Model, row: Sequence[Any], before: Mapping[str, Any], new: bool, dry_run: bool
     ) -> str:
+        self._made = []
         # A savepoint: what the database refuses takes nothing else with it.
         with transaction.atomic(using=self._model._default_manager.db):
             relations = [field.name for _, field, inner in self._columns if inner is not None]
@@ -122,8 +128,9 @@ class RowsTarget:
         if inner is None:
             setattr(instance, field.attname, value)
             return
-        related = field.related_model._default_manager
-        found = related.filter(**{inner.name: value}).order_by("pk").first()
+        found = self._related.get((field.name, value))
+        if found is None:
+            found = field.related_model._default_manager.filter(**{inner.name: value}).order_by("pk").first()
         if found is None and (inner.primary_key or inner is field.target_field):
             raise InvalidEvent(f"no {field.name} is {text_of(cell)[:60]!r}.", "unknown_related")
         if found is None:
@@ -131,6 +138,8 @@ class RowsTarget:
             found.clean_fields()
             if not dry_run:
                 found.save()
+            self._made.append((field.name, value))
+        self._related[field.name, value] = found
         setattr(instance, field.name, found)
 
     def _read(self, field: Any, cell: Any) -> Any:

@@ -91,7 +91,8 @@ class EventsTarget:
                 places.append(place)
             except InvalidEvent as error:
                 refused.append((place, error.code, str(error)))
-                kept.append(self._reader.refused(row, error))
+                if event := self._reader.refused(row, error):
+                    kept.append(event)
         stored = self._would_store(values) if dry_run else self._writer.write(values)
         conflicts = self._conflicts(chunk, values, places) if stored < len(values) else []
         for place, event in conflicts:
@@ -116,9 +117,9 @@ class EventsTarget:
         against = contradicting([_came(each) for _, each in own])
         error = InvalidEvent(CONFLICT_MESSAGE, ID_CONFLICT)
         return [
-            (place, self._reader.refused(chunk[place], error, each[0]))  # type: ignore[arg-type]
+            (place, event)
             for number, (place, each) in enumerate(own)
-            if number in against
+            if number in against and (event := self._reader.refused(chunk[place], error, each[0]))  # type: ignore[arg-type]
         ]
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.core.exceptions import ValidationError
+
 from metarec_plugin.collect.events import MAX_QUANTITY, MAX_VALUE
 from metarec_plugin.collect.interactions import CENT, PRICE_BOUND
 from metarec_plugin.exceptions import InvalidEvent
@@ -23,6 +25,14 @@ def printable(name: str, value: Any, limit: int) -> str:
     if len(text) > limit or not text.isprintable():
         raise InvalidEvent(f"{name} must be at most {limit} printable characters.", f"invalid_{name}")
     return text
+
+
+def sought(field: Any, text: str) -> Any:
+    """What to look for in a column. Raises ValidationError for what no database could even be asked for."""
+    value = field.to_python(text)
+    if not text.isprintable() or (isinstance(value, int) and abs(value) >= 2**63):
+        raise ValidationError(f"{field.name} cannot be {text[:40]!r}.")
+    return value
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,28 @@ import polars as pl
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from metarec_plugin.collect import erase, importing
+from metarec_plugin.collect import erase, importing, importing_files
+from metarec_plugin.collect.importing_files import DataFile
 from metarec_plugin.collect.quarantine_replay import replay, waiting
+from metarec_plugin.collect.retention import expire
 from metarec_plugin.models import Event, FileImport, QuarantinedEvent
 from shop.models import Product
 from tests.storefronts.bookshop.models import Author, Book, Reader
 from tests.storefronts.factories import make_book, make_product
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def kept_for_good(settings: Any) -> None:
+    settings.METAREC = {**settings.METAREC, "EVENT_DAYS": None}
 
 
 @pytest.fixture
@@ -34,13 +44,13 @@ def key() -> str:
 
 def run(file: Path, of: str = "events", **options: Any) -> dict[str, Any]:
     """Import a file and return its report, whose rows must add up."""
-    report = file.parent / "report.json"
+    report = file.parent / options.pop("to", "report.json")
     call_command("metarec_import", file, of=of, report=report, verbosity=0, stdout=StringIO(), **options)
     found = json.loads(report.read_text())
     refused = sum(found["refused"].values())
     assert found["read"] == found["stored"] + found["changed"] + found["known"] + refused
     lines = [json.loads(line) for line in Path(found["refused_rows"]).read_text().splitlines()]
-    assert len(lines) == refused
+    assert len(lines) == refused - found["unlisted"]
     return found | {"lines": lines}
 
 
@@ -117,13 +127,15 @@ def test_each_unfit_row_is_refused_with_a_reason_and_kept(tmp_path: Path, key: s
 
 def test_quarantined_rows_are_replayed_once_what_they_name_is_there(tmp_path: Path, key: str) -> None:
     hidden = "5f3c0f0e-0000-4000-8000-000000000001"
+    user = User.objects.create(username="ann", email="ann@example.com")
     file = csv(tmp_path, "id,email,sku,day", f"7,ann@example.com,{hidden},01.03.2026", name="old.csv")
     options = {
         "kind": "purchase", "column": [("user", "email"), ("product", "sku"), ("at", "day")], "user_field": "email",
         "date_format": "%d.%m.%Y", "time_zone": "Asia/Shanghai",
     }  # fmt: skip
-    assert run(file, **options)["refused"] == {"unknown_user": 1}
-    user = User.objects.create(username="ann", email="ann@example.com")
+    assert run(file, **options)["refused"] == {"unknown_product": 1}
+    row = QuarantinedEvent.objects.get()
+    assert (row.subject, row.payload["row"]["user"]) == (f"user:{user.pk}", str(user.pk))  # and no e-mail
     assert replay(waiting()).refused == {"unknown_product": 1}
     make_product(id=hidden)
     counts = replay(waiting())
@@ -133,6 +145,24 @@ def test_quarantined_rows_are_replayed_once_what_they_name_is_there(tmp_path: Pa
     assert event.at == datetime(2026, 2, 28, 16, tzinfo=UTC)
     assert account(run(file, **options)) == (1, 0, 1, {})
     assert replay(waiting()).read == 0
+
+
+@pytest.mark.parametrize("by", ["", "username", "email"])
+def test_what_is_of_nobody_known_is_kept_under_nobodys_name(tmp_path: Path, key: str, by: str) -> None:
+    other = User.objects.create(username="other", email="other@example.com")
+    names = {"": "999", "username": str(other.pk), "email": "ann@example.com"}
+    file = csv(
+        tmp_path, "id,user,product,at", f"7,{names[by]},{key},2026-03-01", f"8,{names[by]},none,2026-03-01"
+    )
+    found = run(file, kind="purchase", user_field=by)
+    assert found["refused"] == {"unknown_user": 2}
+    assert not QuarantinedEvent.objects.exists()
+    # What replay cannot reach, the same file brings once the account is there.
+    User.objects.create(
+        id=None if by else 999, username="ann" if by != "username" else names[by], email=names["email"]
+    )
+    assert account(run(file, kind="purchase", user_field=by)) == (2, 1, 0, {"unknown_product": 1})
+    assert QuarantinedEvent.objects.get().subject == Event.objects.get().subject != f"user:{other.pk}"
 
 
 def test_unknown_products_are_kept_when_asked(tmp_path: Path) -> None:
@@ -147,12 +177,31 @@ def test_withdrawn_products_are_no_unknown_ones(tmp_path: Path) -> None:
 
 
 def test_erased_events_stay_erased(tmp_path: Path, key: str) -> None:
-    file = csv(tmp_path, HEAD, f"v1,{key},2026-03-01,1,2.5,A", "v1,none,2026-03-01,1,2.5,A")
+    file = csv(tmp_path, f"id,{HEAD}", f"1,v1,{key},2026-03-01,1,2.5,A", "2,v1,none,2026-03-01,1,2.5,A")
     run(file, kind="purchase")
     deleted = erase("visitor:v1")
     assert (deleted["event"], deleted["quarantinedevent"]) == (1, 1)
     assert run(file, kind="purchase")["known"] == 1
     assert not Event.objects.exists()
+    assert not QuarantinedEvent.objects.exists()
+
+
+def test_what_would_be_deleted_for_its_age_is_neither_imported_nor_replayed(
+    tmp_path: Path, key: str, settings: Any
+) -> None:
+    hidden = "5f3c0f0e-0000-4000-8000-000000000001"
+    days = [(timezone.now() - timedelta(days=n)).isoformat() for n in (200, 80)]
+    rows = [f"v1,{key},{day},{kind}" for day in days for kind in ("view", "purchase")]
+    file = csv(tmp_path, "visitor,product,at,kind", *rows, f"v2,{hidden},{days[1]},view")
+    settings.METAREC = {**settings.METAREC, "EVENT_DAYS": 90}
+    for stored in (3, 0):
+        found = account(run(file))
+        assert found == (5, stored, 3 - stored, {"too_old": 1, "unknown_product": 1})
+        assert expire()["events"] == 0
+    assert QuarantinedEvent.objects.count() == 1  # not of what is too old
+    make_product(id=hidden)
+    settings.METAREC = {**settings.METAREC, "EVENT_DAYS": 70}
+    assert replay(waiting()).refused == {"too_old": 1}
 
 
 @pytest.mark.parametrize(
@@ -216,8 +265,9 @@ def test_another_encoding_separator_and_decimal_sign(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("to", ["report.json", "new.json"])
 def test_an_interrupted_import_goes_on_and_counts_nothing_twice(
-    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
     monkeypatch.setattr(importing, "CHUNK", 10)
     rows = [f"v{n},{key if n % 4 else 'none'},2026-03-01,{n},2.5,A" for n in range(35)]
@@ -235,9 +285,11 @@ def test_an_interrupted_import_goes_on_and_counts_nothing_twice(
         run(file, kind="purchase")
     assert (Event.objects.count(), FileImport.objects.get().rows) == (15, 20)
     monkeypatch.setattr(importing, "_note", original)
-    found = run(file, kind="purchase")
+    found = run(file, kind="purchase", to=to)
     assert account(found) == (35, 26, 0, {"unknown_product": 9})
-    assert [line["row"] for line in found["lines"]] == list(range(1, 36, 4))
+    # Another report than the interrupted one has what came since, and says how many it lacks.
+    assert found["unlisted"] == (0 if to == "report.json" else 5)
+    assert [line["row"] for line in found["lines"]] == list(range(1, 36, 4))[found["unlisted"] :]
     assert QuarantinedEvent.objects.count() == 9
     assert FileImport.objects.get().finished
     assert account(run(file, kind="purchase")) == (35, 0, 26, {"unknown_product": 9})
@@ -249,6 +301,32 @@ def test_a_dry_run_says_what_an_import_does_and_does_nothing(tmp_path: Path, key
     assert not any(table.objects.exists() for table in (Event, QuarantinedEvent, FileImport))
     assert account(run(file, kind="purchase")) == dry
     assert account(run(file, kind="purchase", dry_run=True)) == (2, 0, 1, {"unknown_product": 1})
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    ("broken", "good"),
+    [
+        pytest.param(['q,"x,y'], [], id="to_the_next_quote"),
+        pytest.param(['q,x,"y'], [], id="in_the_last_cell"),
+        pytest.param(['q,x,"y', 'r,"x,y'], [], id="twice"),
+        pytest.param(['q,x,"y', 'r,x,"z"'], [("r", "x", "z")], id="closed_by_a_quoted_cell"),
+        pytest.param(['q,"x', 'z",y,more,still'], [], id="too_many_cells_and_a_legal_quote"),
+    ],
+)
+def test_a_stray_quote_costs_its_own_line_and_no_other(
+    tmp_path: Path, broken: list[str], good: list[tuple[str, ...]], last: bool
+) -> None:
+    """Far more than the longest field lies behind it, or, at the end of the file, less."""
+    plain = [f"{n},x,y" for n in range(20_000)]
+    legal = ['1,"two\nlines",y', '2,"a ""b""",y', '3,x"x,"y" z']
+    whole = [("1", "two\nlines", "y"), ("2", 'a "b"', "y"), ("3", 'x"x', "y z")]
+    ordered = [*legal, *plain[:-5], *broken, *plain[-5:]] if last else [*broken, *plain, *legal]
+    file = DataFile(csv(tmp_path, "a,b,c", *ordered), "csv")
+    rows = list(importing_files.Reader(file, ("a", "b", "c"), {}).rows())
+    read = [row for row in rows if isinstance(row, tuple)]
+    assert sorted(read) == sorted([*(tuple(row.split(",")) for row in plain), *whole, *good])
+    assert len(rows) == len(ordered)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +350,22 @@ def test_what_cannot_be_read_at_all_is_said_and_stores_nothing(
 
 CELL = st.one_of(
     st.sampled_from(
-        ["", "v1", "KEY", "2026-03-01", "1", "2.5", "-3", "1e999", "user:1", "\x00", '"', "\udcfe", "²"]
+        [
+            "",
+            "v1",
+            "KEY",
+            "2026-03-01",
+            "1",
+            "2.5",
+            "-3",
+            "1e999",
+            "user:1",
+            "\x00",
+            '"',
+            "\udcfe",
+            "²",
+            "9" * 20,
+        ]
     ),
     st.text(st.characters(codec="utf-8"), max_size=8),
 )
@@ -281,17 +374,35 @@ CELL = st.one_of(
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(st.lists(CELL, max_size=9), max_size=12))
-def test_whatever_the_file_every_row_is_accounted_for(tmp_path: Path, rows: list[list[str]]) -> None:
+@given(st.lists(st.lists(CELL, max_size=9), max_size=12), st.sampled_from([None, "", "username"]))
+def test_whatever_the_file_every_row_is_accounted_for(
+    tmp_path: Path, rows: list[list[str]], by: str | None
+) -> None:
     product = Product.objects.first() or make_product()
-    text = "\n".join([HEAD, *(",".join(row).replace("KEY", str(product.pk)) for row in rows)])
+    head = HEAD if by is None else f"user,{HEAD}"
+    text = "\n".join([head, *(",".join(row).replace("KEY", str(product.pk)) for row in rows)])
     file = tmp_path / "dirty.csv"
     file.write_bytes(text.encode(errors="surrogateescape"))
     Event.objects.all().delete()
-    first = run(file, kind="purchase")
+    options = {"kind": "purchase", "user_field": by or ""}
+    first = run(file, **options)
     assert Event.objects.count() == first["stored"]
-    again = run(file, kind="purchase")
+    again = run(file, **options)
     assert (again["read"], again["stored"], again["refused"]) == (first["read"], 0, first["refused"])
+
+
+@pytest.mark.parametrize("bad", ["9" * 20, "a\udcfe", "a\x00b", "\u2028", "1e400"])
+@pytest.mark.parametrize("column", ["user", "product"])
+def test_names_that_no_database_can_be_asked_for_are_of_nobody(
+    tmp_path: Path, key: str, bad: str, column: str
+) -> None:
+    user = User.objects.create(username="ann")
+    good, file = {"user": str(user.pk), "product": key}, tmp_path / "events.csv"
+    lines = [f"{row['user']},{row['product']},2026-03-01" for row in (good, good | {column: bad})]
+    file.write_bytes("\n".join(["user,product,at", *lines]).encode(errors="surrogateescape"))
+    for field in ("", "username"):
+        found = run(file, kind="purchase", user_field=field)
+        assert (found["read"], sum(found["refused"].values())) == (2, 2 if field else 1)
 
 
 # Products and users
@@ -317,6 +428,22 @@ def test_products_are_made_and_brought_up_to_date_by_their_key(tmp_path: Path, b
     assert run(file, "products", column=columns)["known"] == 2
 
 
+def test_what_rows_relate_to_is_asked_for_once(tmp_path: Path, bookshop: None) -> None:
+    # The row that would make Ada is refused, and Ada with it; the next one makes her.
+    rows = [f"i0,{'x' * 81},B0,Ada", *(f"i{n},Title,B{n},{('Ada', 'Grace')[n % 2]}" for n in range(1, 21))]
+    file = csv(tmp_path, "isbn,title,shelf_code,author", *rows)
+    columns = [("key", "isbn"), *((name, name) for name in ("title", "shelf_code", "author"))]
+    assert run(file, "products", column=columns)["stored"] == 20
+    assert (
+        Book.objects.filter(author__name="Ada").count()
+        == Book.objects.filter(author__name="Grace").count()
+        == 10
+    )
+    with CaptureQueriesContext(connection) as captured:
+        assert run(file, "products", column=columns)["known"] == 20
+    assert len([query for query in captured if "_author" in query["sql"] and '"name" =' in query["sql"]]) == 2
+
+
 def test_users_are_made_without_a_way_in(tmp_path: Path, bookshop: None) -> None:
     file = csv(tmp_path, "card,town", "c1,Delft", "c2,Leiden")
     assert run(file, "users", column=[("key", "card"), ("town", "town")])["stored"] == 2
@@ -336,3 +463,17 @@ def test_a_relation_that_needs_more_is_not_made_up(tmp_path: Path, key: str) -> 
     assert (found["changed"], found["refused"]) == (1, {"unknown_related": 1})
     product.refresh_from_db()
     assert str(product.price) == "9.99"
+
+
+@pytest.mark.parametrize("bad", ["9" * 20, "\udcfe", "\x00"])
+def test_keys_that_no_database_can_be_asked_for_refuse_their_row_alone(
+    tmp_path: Path, key: str, bad: str
+) -> None:
+    user, shelf = User.objects.create(username="ann"), Product.objects.get(pk=key).category_id
+    file = tmp_path / "rows.csv"
+    for of, good, cell in (("users", user.pk, "Ann"), ("products", key, shelf)):
+        field = "first_name" if of == "users" else "category_id"
+        text = f"key,{field}\n{bad},{cell}\n{good},{bad}\n{good},{cell}\n"
+        file.write_bytes(text.encode(errors="surrogateescape"))
+        found = run(file, of, column=[(field, field)])
+        assert (found["read"], [line["row"] for line in found["lines"] if line["row"] != 2]) == (3, [1])

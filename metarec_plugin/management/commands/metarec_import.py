@@ -101,6 +101,10 @@ class Command(BaseCommand):
             self.stdout.write(f"  refused, {reason}: {rows:,}")
         if account.left_out:
             self.stdout.write(f"  {account.left_out:,} of them found no room in the quarantine.")
+        if account.unlisted:
+            self.stdout.write(
+                f"  {account.unlisted:,} of them, refused before the import was interrupted, are not in this report."
+            )
 
 
 def _plan(options: dict[str, Any]) -> tuple[DataFile, Target, dict[str, str], dict[str, Any]]:
