@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from metarec_plugin.collect.quarantine import (
 )
 from metarec_plugin.collect.retention import horizon
 from metarec_plugin.collect.subjects import subject_key
+from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.exceptions import InvalidEvent, InvalidSignature
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import get_storefront
@@ -36,6 +38,7 @@ MAX_BASKET_UNITS = 1_000
 # An unsent event is kept by the client and sent again later; a clock further off than this is wrong.
 CLIENT_CLOCK_PAST = timedelta(days=7)
 CLIENT_CLOCK_FUTURE = timedelta(minutes=1)
+NEW_VISITOR = 60 * 60  # seconds since the cookie or token was signed
 STORED, KNOWN, REFUSED = "stored", "known", "refused"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -90,8 +93,16 @@ def judge(
                 again.append((event, made))
             seen.add(name.lower())
     if level == "full" and (again or unfit):
-        quarantine([*unfit, *_conflicts(again)], source)
+        quarantine([*unfit, *_conflicts(again)], source, new_subject=_is_new(request, subject))
     return [verdict for verdict in verdicts if verdict is not None]
+
+
+def _is_new(request: HttpRequest, subject: str) -> bool:
+    """Whether the request is of a visitor of a moment ago: anybody may be one as often as they like."""
+    if not subject.startswith("visitor:"):
+        return False
+    visitor = visitor_of(request)
+    return not visitor.returning or time.time() - visitor.issued < NEW_VISITOR
 
 
 def known_among(raw: Sequence[Mapping[str, Any]]) -> Collection[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from django.db import router
 from django.db.models import F
 from django.utils import timezone
 
+from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event, QuarantinedEvent, QuarantineOverflow
 
@@ -25,10 +27,13 @@ CONFLICT_MESSAGE = "Another event was stored under this id first; that one stays
 MAX_PAYLOAD = 4_096  # characters of JSON; of a longer one the beginning is kept
 MAX_MESSAGE = 300
 MOST_PER_SUBJECT = 100  # refused events kept of one subject in an hour: nobody fills the table alone
+SHARE_OF_NEW = 0.5  # of QUARANTINE_ROWS, that all new subjects together may fill
+COUNTED_FOR = 10.0  # seconds that a count of rows is good for
 SAME_MOMENT = timedelta(minutes=1)  # the log's moment may be the server's where a clock ran ahead by less
 BATCH = 900  # parameters that every database takes in one query
 # What an event says, but for whose it is: a visitor's events become the user's at login.
 TOLD = ("kind", "product", "query", "value", "quantity", "price", "order", "slate", "position", "reverses")
+_counts: dict[str, tuple[int, float]] = {}  # by source: rows, and until when that is good
 _UNSTORABLE = re.compile("[\ud800-\udfff]")
 
 
@@ -51,24 +56,47 @@ class Came(NamedTuple):
     told: tuple[Any, ...]
 
 
-def quarantine(refused: Sequence[RefusedEvent], source: str, *, per_subject: bool = True) -> int:
+def quarantine(
+    refused: Sequence[RefusedEvent], source: str, *, per_subject: bool = True, new_subject: bool = False
+) -> int:
     """Keep refused events as far as there is room; one that is kept already is kept once. Returns how many were not.
 
-    per_subject: a subject has room for MOST_PER_SUBJECT an hour, as what anybody may send must.
+    What was erased is not kept again. per_subject: a subject has room for MOST_PER_SUBJECT an hour, as what anybody may
+    send must. new_subject: of somebody who may be another one each time, whom that does not bound: those share a part
+    of the room, so that the rest stays for the others.
     """
     if not refused:
         return 0
-    rows = QuarantinedEvent.objects.using(router.db_for_write(QuarantinedEvent))
+    ids = {each.event_id for each in refused if each.event_id}
+    gone = erased_among(ids, router.db_for_write(Event))
+    refused = [each for each in refused if each.event_id not in gone]
     most = get_config().quarantine_rows
-    room = most - rows.filter(source=source).values("pk")[:most].count() if most else 0
+    room = (int(most * SHARE_OF_NEW) if new_subject else most) - (_counted(source, most) if most else 0)
     now = timezone.now()
-    kept = list(refused[:room])
+    kept = list(refused[: max(0, room)])
     if per_subject and kept:
         kept = _within_shares(kept, now)
+    rows = QuarantinedEvent.objects.using(router.db_for_write(QuarantinedEvent))
     rows.bulk_create([_row(each, source, now) for each in kept], ignore_conflicts=True)
+    if most:
+        counted, until = _counts.get(source, (0, 0.0))
+        _counts[source] = counted + len(kept), until
     if missed := len(refused) - len(kept):
         _count_missed(source, missed, now)
     return missed
+
+
+def _counted(source: str, most: int) -> int:
+    """How many rows of a source there are, as of at most COUNTED_FOR seconds ago and with what this process added.
+
+    Counting a full table for every refused request would cost the more the fuller it is.
+    """
+    counted, until = _counts.get(source, (0, 0.0))
+    if time.monotonic() >= until:
+        rows = QuarantinedEvent.objects.using(router.db_for_write(QuarantinedEvent)).filter(source=source)
+        counted, until = rows.values("pk")[:most].count(), time.monotonic() + COUNTED_FOR
+        _counts[source] = counted, until
+    return counted
 
 
 def _within_shares(refused: Sequence[RefusedEvent], now: datetime) -> list[RefusedEvent]:
@@ -110,6 +138,7 @@ def _count_missed(source: str, missed: int, now: datetime) -> None:
 
 def purge() -> int:
     """Delete what is older than METAREC["QUARANTINE_DAYS"], replayed or not. Returns how many events went."""
+    _counts.clear()
     before = timezone.now() - timedelta(days=get_config().quarantine_days)
     QuarantineOverflow.objects.filter(day__lt=before.date()).delete()
     return QuarantinedEvent.objects.filter(received_at__lt=before).delete()[0]

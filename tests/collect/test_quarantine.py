@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from metarec_plugin.collect import erase
+from metarec_plugin.collect import erase, judging, quarantine
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.judging import KNOWN, REFUSED, STORED, judge
 from metarec_plugin.collect.quarantine import MOST_PER_SUBJECT, purge
@@ -42,8 +42,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def full_consent(consent: Any) -> None:
+def full_consent(consent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     consent("full")
+    monkeypatch.setattr(quarantine, "_counts", {})
 
 
 @pytest.fixture
@@ -117,17 +118,53 @@ def test_a_full_body_of_good_events_asks_nothing_of_the_quarantine(
     assert not [query for query in captured if "quarantine" in query["sql"]]
 
 
-def test_nobody_fills_the_table(make_request: MakeRequest, settings: Any, caplog: Any) -> None:
-    request = make_request()
+def test_nobody_fills_the_table(
+    make_request: MakeRequest, settings: Any, caplog: Any, django_user_model: Any
+) -> None:
+    request, other = (
+        make_request(user=django_user_model.objects.create(username=name)) for name in ("ann", "bob")
+    )
     for _ in range(2):
         judge(request, [event("none") for _ in range(MOST_PER_SUBJECT - 10)])
     assert QuarantinedEvent.objects.count() == MOST_PER_SUBJECT
     assert QuarantineOverflow.objects.get().events == MOST_PER_SUBJECT - 20
     assert "quarantine full" in caplog.text
     settings.METAREC = {**settings.METAREC, "QUARANTINE_ROWS": MOST_PER_SUBJECT + 5}
-    judge(make_request(), [event("none") for _ in range(10)])
+    judge(other, [event("none") for _ in range(10)])
     assert QuarantinedEvent.objects.count() == MOST_PER_SUBJECT + 5
     assert QuarantineOverflow.objects.get().events == MOST_PER_SUBJECT - 15
+
+
+def test_senders_who_are_new_each_time_leave_room_for_the_others(
+    make_request: MakeRequest, settings: Any, django_user_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.METAREC = {**settings.METAREC, "QUARANTINE_ROWS": 20}
+    with CaptureQueriesContext(connection) as captured:
+        for _ in range(30):
+            judge(request := make_request(), [event("none")])
+    assert QuarantinedEvent.objects.count() == 10
+    of_all = [query["sql"] for query in captured if "COUNT" in query["sql"] and '"source"' in query["sql"]]
+    assert len(of_all) == 1  # the table is not counted for each request
+
+    def kept_of(**sender: Any) -> int:
+        judge(make_request(**sender), [event("none")])
+        return QuarantinedEvent.objects.count()
+
+    cookie = cookie_after(request)
+    assert kept_of(cookie=cookie) == 10  # got a moment ago, as anybody gets one
+    monkeypatch.setattr(judging, "NEW_VISITOR", 0)
+    assert kept_of(cookie=cookie) == 11
+    assert kept_of(user=django_user_model.objects.create(username="ann")) == 12
+    assert QuarantineOverflow.objects.get().events == 21
+
+
+def test_what_was_erased_is_not_kept_when_it_is_sent_again(make_request: MakeRequest) -> None:
+    request = make_request()
+    first, second = event("none"), event("none")
+    judge(request, [first])
+    erase(subject_key(request))
+    judge(request, [first, second])
+    assert QuarantinedEvent.objects.get().payload == second
 
 
 def test_a_long_payload_is_cut_and_old_ones_are_deleted(make_request: MakeRequest) -> None:
