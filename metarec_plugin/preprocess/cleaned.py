@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from metarec_plugin.collect.judging import KINDS as REPORTED
 from metarec_plugin.conf import get_config
 from metarec_plugin.preprocess.clean import Cleaned, Rule, clean
 from metarec_plugin.preprocess.crowds import Training
@@ -36,6 +37,7 @@ def cleaned_file(
     codes = patterns_of(CODES, options.pop("code_patterns", {}))
     rules = standard_rules(
         kinds=kinds,
+        bought=bought_of(kinds or BOUGHT),
         recommendable=known.keys if known else None,
         non_products=non_products(known.rows, titles, codes) if known else None,
         training=training,
@@ -72,7 +74,7 @@ def cleaned_log(
     columns = columns if min_value is None else (*columns, "value")
     kinds = tuple(kinds or get_config().target_kinds)
     # A return that names no purchase, as of an import, is set against the purchases read here.
-    read = read_log(kinds, columns, returns=bool(set(kinds) & set(BOUGHT)))
+    read = read_log(kinds, columns, returns=bool(bought_of(kinds)))
     rules = log_rules(kinds, seed)
     return clean(read, rules if min_value is None else (*rules, _low_value(min_value)))
 
@@ -94,7 +96,22 @@ def log_rules(kinds: Sequence[str] | None = None, seed: int = 0) -> tuple[Rule, 
     without = {"duplicate", "code_case", "non_product", *options.pop("without", ())}
     for name in ("title_patterns", "code_patterns"):
         options.pop(name, None)
-    return standard_rules(kinds=kinds, recommendable=live, training=training, without=without, **options)
+    return standard_rules(
+        kinds=kinds,
+        bought=bought_of(kinds or BOUGHT),
+        recommendable=live,
+        training=training,
+        without=without,
+        **options,
+    )
+
+
+def bought_of(kinds: Collection[str]) -> Collection[str]:
+    """Those of the kinds whose events a return takes back: purchases, or what a shop that learns from none calls them.
+
+    What browsers report and opinions are nothing that can be returned.
+    """
+    return set(kinds) & set(BOUGHT) or set(kinds) - {*REPORTED, *get_config().dislikes}
 
 
 def _low_value(least: float) -> Rule:

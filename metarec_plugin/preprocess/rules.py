@@ -12,7 +12,7 @@ from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.preprocess.clean import Change, Rule
 from metarec_plugin.preprocess.crowds import Training, bots, bulk, measured
 from metarec_plugin.preprocess.non_products import CODES, guessed
-from metarec_plugin.preprocess.returns import return_rules
+from metarec_plugin.preprocess.returns import BOUGHT, return_rules
 from metarec_plugin.preprocess.splits import epoch_seconds
 
 MAX_QUANTITY = 10_000  # more than this of one product in one line is a slip of the keyboard
@@ -27,6 +27,7 @@ Bound = Callable[[pl.DataFrame], pl.Series]
 def standard_rules(
     *,
     kinds: Collection[str] | None = None,
+    bought: Collection[str] = BOUGHT,
     recommendable: Collection[str] | None = None,
     non_products: Collection[str] | None = None,
     training: Training | None = None,
@@ -42,9 +43,10 @@ def standard_rules(
 ) -> tuple[Rule, ...]:
     """Return the rules of a shop's cleaning, in order, less those named in `without`.
 
-    kinds, recommendable: what counts, None for anything; non_products: what the catalogue says are none, where it
-    says nothing the code patterns do; training: whose rows statistics are of, None for everybody's; latest: naive UTC,
-    None for tomorrow; bulk_deviations: None leaves bulk buyers in. Raises ConfigurationError on an unknown name.
+    kinds, recommendable: what counts, None for anything; bought: the kinds that returns take back; non_products: what
+    the catalogue says are none, where it says nothing the code patterns do; training: whose rows statistics are of,
+    None for everybody's; latest: naive UTC, None for tomorrow; bulk_deviations: None leaves bulk buyers in. Raises
+    ConfigurationError on an unknown name.
     """
     late = latest or tomorrow()
     rules = [
@@ -73,7 +75,7 @@ def standard_rules(
             ("at",),
             _outside(earliest or EARLIEST, late),
         ),
-        *return_rules(),
+        *return_rules(bought),
     ]
     if kinds is not None:
         wanted = list(kinds)

@@ -115,6 +115,16 @@ def test_a_return_that_names_no_purchase_is_set_against_the_latest(log):
     assert not any("sample" in rule for rule in dataset.source["cleaning"])
 
 
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [(["order"], 239), (["order", "view"], 239), (["view"], 240)],
+)
+def test_a_return_takes_back_what_the_shop_calls_a_purchase(log, kinds, left):
+    Event.objects.update(kind=kinds[-1] if kinds == ["view"] else "order")
+    event(9_100, log[0].subject, log[0].product, kind="return", quantity=1).save()
+    assert len(cleaned_log(kinds).events) == left
+
+
 def test_rules_are_switched_by_the_settings(log, settings):
     Event.objects.filter(pk=log[0].pk).update(price=0)
     settings.METAREC = {**settings.METAREC, "CLEANING": {"without": ["zero_price"], "max_quantity": 0.5}}
