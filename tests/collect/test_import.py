@@ -391,7 +391,9 @@ def test_whatever_the_file_every_row_is_accounted_for(
     assert (again["read"], again["stored"], again["refused"]) == (first["read"], 0, first["refused"])
 
 
-@pytest.mark.parametrize("bad", ["9" * 20, "a\udcfe", "a\x00b", "\u2028", "1e400"])
+@pytest.mark.parametrize(
+    "bad", ["9" * 20, "a\udcfe", "a\x00b", "\u2028", "1e400"], ids=["long", "no_utf8", "nul", "line", "float"]
+)
 @pytest.mark.parametrize("column", ["user", "product"])
 def test_names_that_no_database_can_be_asked_for_are_of_nobody(
     tmp_path: Path, key: str, bad: str, column: str
@@ -465,7 +467,7 @@ def test_a_relation_that_needs_more_is_not_made_up(tmp_path: Path, key: str) -> 
     assert str(product.price) == "9.99"
 
 
-@pytest.mark.parametrize("bad", ["9" * 20, "\udcfe", "\x00"])
+@pytest.mark.parametrize("bad", ["9" * 20, "\udcfe", "\x00"], ids=["long", "no_utf8", "nul"])
 def test_keys_that_no_database_can_be_asked_for_refuse_their_row_alone(
     tmp_path: Path, key: str, bad: str
 ) -> None:
