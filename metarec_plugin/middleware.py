@@ -1,4 +1,4 @@
-"""Tells visitors apart by a signed cookie, written only when it changed; stores at once what a page showed."""
+"""Tells visitors apart by signed cookies, written only when they changed; stores at once what a page showed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 
 from metarec_plugin.collect.impressions import forget_impressions, hold_impressions, let_impressions_go
+from metarec_plugin.collect.marks import write_mark
 from metarec_plugin.collect.visitor import write_cookie
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.serve.privacy import keep_private
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class SubjectMiddleware:
-    """Write the visitor's cookie with the answer. Reading it is left to whoever asks for the subject.
+    """Write the visitor's cookies with the answer. Reading it is left to whoever asks for the subject.
 
     What the page's lists showed is stored in one insert before the answer leaves. A streamed answer is made after
     that: its lists store what they show themselves.
@@ -37,6 +38,9 @@ class SubjectMiddleware:
         keep_private(request, response)
         try:
             write_cookie(request, response)
+            write_mark(request, response)
         except ConfigurationError:
-            log.exception("visitor's cookie left as it was")  # check E001 says so too; the page is still good
+            log.exception(
+                "visitor's cookies left as they were"
+            )  # check E001 says so too; the page is still good
         return response

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from metarec_plugin.collect.consent import is_paused, pause_cookie
 from metarec_plugin.collect.erasing import forget_subjects
 from metarec_plugin.collect.impressions import forget_impressions
+from metarec_plugin.collect.marks import renew_mark
 from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.subjects import known_subject
 from metarec_plugin.collect.visitor import visitor_of
@@ -25,7 +26,7 @@ def set_paused(request: HttpRequest, response: HttpResponse, paused: bool) -> No
 
 
 def forget(request: HttpRequest) -> tuple[ErasureReceipt | None, int]:
-    """Erase whoever the request speaks for: rows, and the browser's cookie.
+    """Erase whoever the request speaks for: rows, the browser's cookie, and what waits in the browser.
 
     Returns the receipt, None where the request speaks for nobody, and how many products the cookie held. A member's
     browser may hold a visitor's id from before the login: its rows go as well.
@@ -37,6 +38,7 @@ def forget(request: HttpRequest) -> tuple[ErasureReceipt | None, int]:
     held = len(visitor.products) + len(visitor.disliked)
     receipt = forget_subjects(sorted(subjects), ErasureReceipt.By.SHOPPER) if subjects else None
     visitor.renew(forget_products=True)
+    renew_mark(request)
     forget_reading(request)
     forget_impressions(request)
     return receipt, held

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from metarec_plugin.collect.consent import consent_of
+from metarec_plugin.collect.marks import renew_mark
 from metarec_plugin.collect.newest import RECENT_PER_PRODUCT, newest_of
 from metarec_plugin.collect.opinions import not_support
 from metarec_plugin.collect.supports import BEHIND, Behind, behind_supports, support_of
@@ -100,6 +101,7 @@ def merge_at_login(request: HttpRequest, user: Any) -> int:
 
     Without consent nothing of the visitor is tied to the user; the answer takes the cookie away.
     """
+    renew_mark(request)
     try:
         if consent_of(request) == "none":
             return 0
@@ -116,6 +118,7 @@ def merge_at_login(request: HttpRequest, user: Any) -> int:
 
 def part_at_logout(request: HttpRequest) -> None:
     """Give the browser a new id and an empty list: the next person at this device is somebody else."""
+    renew_mark(request)
     visitor = visitor_of(request)
     if visitor.returning or visitor.changed:
         visitor.renew(forget_products=True)

@@ -21,6 +21,7 @@ SALT = "metarec.visitor"  # one salt per purpose: a signature made for another v
 VERSION = "1"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ATTRIBUTE = "_metarec_visitor"
+UNKNOWN = "unknown"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEPARATOR = "\n"  # no key that can be printed contains it
 _DISLIKED = "\t"  # nor starts with it
@@ -144,20 +145,20 @@ def visitor_of(request: HttpRequest) -> Visitor:
     visitor = getattr(request, ATTRIBUTE, None)
     if visitor is None:
         visitor = loads(request.COOKIES.get(get_config().cookie_name))
-        if visitor.owner and visitor.owner != _owner(request):
+        if visitor.owner and visitor.owner != owner_of(request):
             visitor = Visitor()
         setattr(request, ATTRIBUTE, visitor)
     visitor.accessed = True
     return visitor
 
 
-def _owner(request: HttpRequest) -> str:
+def owner_of(request: HttpRequest) -> str:
     """A hash of the member that a request is of, and empty for visitors; in doubt it is nobody that is known."""
     try:
         user = getattr(request, "user", None)
         key = user.pk if user is not None and user.is_authenticated else None
     except DatabaseError:
-        return "unknown"
+        return UNKNOWN
     return "" if key is None else salted_hmac("metarec.owner", str(key)).hexdigest()[:16]
 
 
@@ -184,7 +185,7 @@ def write_cookie(request: HttpRequest, response: HttpResponse) -> None:
         return
     if paused and config.cookie_name not in request.COOKIES:
         return
-    visitor.owner = _owner(request)
+    visitor.owner = owner_of(request)
     response.set_cookie(
         config.cookie_name,
         visitor.dumps(),

@@ -12,6 +12,8 @@ from django.template import Context, Engine
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
+from metarec_plugin.collect.marks import mark_cookie
+from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.serve.late import MAX_TOKEN, Late, sign_late
 from metarec_plugin.serve.page import dedupes
 from metarec_plugin.serve.question import Products, product_keys
@@ -102,9 +104,12 @@ def recommend_late(
 def metarec_beacon() -> dict[str, object]:
     """Load the script that reports views, dwell time and clicks; the page works the same without it."""
     try:
-        return {"endpoint": reverse("metarec:beacon")}
-    except NoReverseMatch:  # check W004 says so; a page is not the place
-        log.warning("no beacon on the page reason=metarec_plugin.urls is not included")
+        return {"endpoint": reverse("metarec:beacon"), "mark": mark_cookie()}
+    except (
+        NoReverseMatch,
+        ConfigurationError,
+    ) as error:  # checks W004 and E001 say so; a page is not the place
+        log.warning("no beacon on the page reason=%s", error)
         return {"endpoint": ""}
 
 

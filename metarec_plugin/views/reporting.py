@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from metarec_plugin.collect.beacon import parse_body, receive
+from metarec_plugin.collect.marks import is_their_turn
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError, InvalidEvent
 from metarec_plugin.models import ModelVersion
@@ -32,9 +33,9 @@ _BOT = re.compile(
 def beacon(request: HttpRequest) -> HttpResponse:
     """Record what a page of this site reports.
 
-    202 says what was stored and what was refused why; 204 that nothing was wanted (no consent, a bot); 400, 413
-    and 415 that the body is unfit and 403 that it came from another site; 503 that it may be sent again, once the
-    database answers or METAREC is mended.
+    202 says what was stored and what was refused why; 204 that nothing was wanted (no consent, a bot, somebody who
+    is gone); 400, 413 and 415 that the body is unfit and 403 that it came from another site; 503 that it may be sent
+    again, once the database answers or METAREC is mended.
     """
     if not _is_same_site(request):
         return _error(403, "Events are taken from pages of this site only.")
@@ -49,6 +50,8 @@ def beacon(request: HttpRequest) -> HttpResponse:
             return _error(413, f"The body must be at most {limit:,} bytes; send fewer events.")
         events = parse_body(body)
         if _BOT.search(request.headers.get("User-Agent", "")):
+            return HttpResponse(status=204)
+        if not is_their_turn(request):
             return HttpResponse(status=204)
         receipt = receive(request, events)
     except InvalidEvent as error:

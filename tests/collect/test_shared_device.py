@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +15,8 @@ from django.test import Client
 from metarec_plugin.collect.visitor import loads
 from metarec_plugin.models import Event, Impression
 from tests.collect.test_subjects import log_in
-from tests.storefronts.factories import make_customer
+from tests.storefronts.factories import make_customer, make_product
+from tests.web.conftest import BROWSER, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.web.urls")]
 LEVELS = pytest.mark.parametrize("level", ["session", "full"])
@@ -124,3 +128,61 @@ def test_the_cookie_names_its_member_to_nobody(consent: Callable[[str], None]) -
     log_in(other, ann)
     other.get("/like/p1/")
     assert loads(other.cookies["metarec"].value).owner == visitor.owner
+
+
+# What browsers report: an event that waits in the browser is sent again by whoever comes next
+
+
+def reports(client: Client, product: str) -> Any:
+    event = {"id": str(uuid.uuid4()), "kind": "dwell", "product": product, "value": 3}
+    return send(client, json.dumps({"events": [event]}), headers={"user-agent": BROWSER})
+
+
+def mark(client: Client) -> str:
+    return client.cookies["metarec_mark"].value if "metarec_mark" in client.cookies else ""
+
+
+@LEVELS
+def test_every_turn_at_a_browser_has_a_mark_that_scripts_read_and_nobody_recognises(
+    level: str, consent: Callable[[str], None]
+) -> None:
+    consent(level)
+    browser, ann, key = Client(), user(), str(make_product().pk)
+    assert reports(browser, key).status_code == 202
+    assert mark(browser) == "", "a visitor needs none, and pages stay cacheable"
+    log_in(browser, ann)
+    marks = [mark(browser)]
+    assert not browser.cookies["metarec_mark"]["httponly"]
+    assert reports(browser, key).status_code == 202
+    assert mark(browser) == marks[0]
+    assert browser.delete("/api/metarec/v1/me/").status_code == 200
+    marks.append(mark(browser))
+    browser.post("/out/")
+    marks.append(mark(browser))
+    log_in(browser, ann)
+    marks.append(mark(browser))
+    assert len(set(marks)) == 4
+    assert reports(browser, key).status_code == 202
+    assert mark(browser) == marks[-1]
+
+
+@LEVELS
+@pytest.mark.parametrize("gone", ["logged out", "session ran out"])
+def test_what_a_members_page_reports_when_they_are_gone_is_nobody_elses(
+    level: str, gone: str, consent: Callable[[str], None]
+) -> None:
+    consent(level)
+    browser, keys = Client(), [str(make_product().pk) for _ in range(2)]
+    log_in(browser, user())
+    late = Client()  # the request that left with the page, or that the next page makes of what waits
+    late.cookies.load({name: morsel.value for name, morsel in browser.cookies.items()})
+    if gone == "logged out":
+        browser.post("/out/")
+    else:
+        Session.objects.all().delete()
+    assert reports(late, keys[0]).status_code == 204
+    assert mark(late) not in ("", mark(browser)), "what waits for the member goes, too"
+    assert looked_at(late) == []
+    assert not Event.objects.exists()
+    assert reports(late, keys[1]).status_code == 202
+    assert looked_at(late) == [keys[1]]

@@ -191,6 +191,7 @@ def test_the_beacon_is_a_module_that_knows_where_to_report(db):
     assert 'src="/static/metarec/beacon.js"' in html
     assert "data-metarec-beacon" in html
     assert 'data-endpoint="/metarec/beacon/"' in html
+    assert 'data-mark="metarec_mark"' in html
 
 
 def test_a_page_with_an_adapted_list_is_private(client, publish, keys, settings):

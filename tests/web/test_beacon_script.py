@@ -17,7 +17,10 @@ from tests.e2e.conftest import CHROMIUM_FLAGS, chromium
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).resolve().parents[2] / "metarec_plugin/static/metarec/beacon.js"
-TAG = '<script type="module" src="/beacon.js" data-metarec-beacon data-endpoint="/beacon/"></script>'
+TAG = (
+    '<script type="module" src="/beacon.js" data-metarec-beacon data-endpoint="/beacon/" '
+    'data-mark="metarec_mark"></script>'
+)
 PAGES = {
     "/product": '<main data-metarec-product="p1"><a data-metarec-slate="s1" data-metarec-position="3" '
     'data-metarec-product="p2" href="/other">next</a><form data-metarec-basket="p1" action="/other">'
@@ -144,7 +147,7 @@ def leave_waiting(page: Any, events: int, query: str = "rye") -> list[str]:
     return page.evaluate(
         """([n, query]) => {
             const events = Array.from({ length: n }, () => (
-                { id: crypto.randomUUID(), kind: "search", at: Date.now(), query }));
+                { id: crypto.randomUUID(), kind: "search", at: Date.now(), mark: "", query }));
             localStorage.setItem("metarec.unsent", JSON.stringify(events));
             return events.map((event) => event.id);
         }""",
@@ -293,6 +296,39 @@ def test_with_global_privacy_control_nothing_is_kept_in_the_browser(page: Any, s
     server.bodies.clear()
     assert server.wait_for("view")["id"] == view["id"], "as long as the page is there it is sent again"
     assert page.evaluate("localStorage.length") == 0
+
+
+def set_mark(page: Any, server: Recorder, mark: str) -> None:
+    """As the answer to a login, a logout or "forget me" does."""
+    page.context.add_cookies([{"name": "metarec_mark", "value": mark, "url": server.url}])
+
+
+@pytest.mark.parametrize("before", ["", "anns"])
+def test_what_waits_from_before_a_logout_is_dropped_also_in_another_tab(
+    before: str, page: Any, server: Recorder
+) -> None:
+    if before:
+        set_mark(page, server, before)
+    server.status = 503  # nothing that Ann does is acknowledged
+    page.goto("/product")
+    server.wait_for("view")
+    page.click("button")  # a form that leads on, as that of a logout does
+    page.wait_for_url("**/other*")
+    assert {event["kind"] for event in unsent(page)} >= {"view", "basket"}
+    assert all("mark" not in event for event in server.events), "it stays in the browser"
+    other_tab = page.context.new_page()
+    other_tab.goto("/product")
+    other_tab.wait_for_timeout(1_200)
+    set_mark(page, server, "the-next-person")
+    server.status = 202
+    server.bodies.clear()
+    page.evaluate("localStorage.removeItem('metarec.retry-at')")
+    other_tab.goto("/other")
+    page.goto("/search")
+    assert server.wait_for("search")["query"] == "rye bread"
+    wait_until_all_is_sent(page)
+    page.wait_for_timeout(300)
+    assert {event["kind"] for event in server.events} == {"search"}
 
 
 def test_what_the_server_refuses_is_not_sent_again(page: Any, server: Recorder) -> None:

@@ -5,7 +5,8 @@
 // On a recommended link: data-metarec-slate, data-metarec-position and data-metarec-product. A product page whose address
 // ends in #metarec=<slate>~<position> was opened from a list in an e-mail, and reports the click on it.
 // Each event has an id of its own; until the server says that it has it, it waits in localStorage and is sent again
-// under that id. With Global Privacy Control nothing is kept in the browser.
+// under that id, unless somebody logged in or out or was forgotten since its page was loaded: the cookie that
+// data-mark names is another then. With Global Privacy Control nothing is kept in the browser.
 
 const STORE = "metarec.unsent";
 const RETRY = "metarec.retry-at";
@@ -18,7 +19,17 @@ const MAX_AGE_MS = 6 * 24 * 60 * 60 * 1000; // the server takes a client's time 
 const MAX_DWELL_SECONDS = 4 * 60 * 60;
 
 // document.currentScript is null in a module, so the tag is found by its attribute.
-const endpoint = document.querySelector("script[data-metarec-beacon]")?.dataset.endpoint;
+const { endpoint, mark } = document.querySelector("script[data-metarec-beacon]")?.dataset ?? {};
+const pageMark = currentMark();
+
+function currentMark() {
+  try {
+    const found = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${mark}=`));
+    return found?.slice(mark.length + 1) ?? "";
+  } catch {
+    return ""; // a frame without cookies
+  }
+}
 
 function newId() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -56,7 +67,7 @@ function write(name, text) {
 function waiting() {
   try {
     const events = JSON.parse(read(STORE) ?? "[]");
-    return Array.isArray(events) ? events.filter((event) => Date.now() - event.at < MAX_AGE_MS) : [];
+    return events.filter((event) => event.mark === currentMark() && Date.now() - event.at < MAX_AGE_MS);
   } catch {
     return []; // it holds something else
   }
@@ -76,7 +87,7 @@ function forget(events) {
 }
 
 function newEvent(kind, fields) {
-  return { id: newId(), kind, at: Date.now(), ...fields };
+  return { id: newId(), kind, at: Date.now(), mark: pageMark, ...fields };
 }
 
 // How long the server asked to be left alone for, from now.
@@ -89,6 +100,9 @@ function pause(response) {
   const asked = Number(response.headers.get("Retry-After")) || RETRY_SECONDS;
   write(RETRY, String(Date.now() + Math.min(Math.max(asked, 1), MAX_RETRY_SECONDS) * 1000));
 }
+
+// The mark stays in the browser.
+const asBody = (events) => JSON.stringify({ events }, (name, value) => (name === "mark" ? undefined : value));
 
 // The first events that fit into a body.
 function nextBody(events) {
@@ -110,7 +124,7 @@ async function send(events) {
       keepalive: true,
       credentials: "same-origin",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ events }),
+      body: asBody(events),
     });
     const answer = await response.text(); // an answer that nobody reads keeps its connection open
     if (response.status >= 500 || response.status === 429) {
@@ -155,8 +169,9 @@ async function flush() {
 // For events of a page that is being left: the browser takes over and nobody waits for the answer. So they wait, too:
 // the next page sends them again, and the server knows those that it has.
 function handOver(...events) {
+  if (pageMark !== currentMark()) return; // a tab of before
   add(events);
-  if (!pauseMs()) navigator.sendBeacon(endpoint, JSON.stringify({ events }));
+  if (!pauseMs()) navigator.sendBeacon(endpoint, asBody(events));
 }
 
 function pageProduct() {
