@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
@@ -170,59 +170,56 @@ class _Opened:
         self._raw.close()
 
 
-class _Lines:
-    """Gives out the lines of a text, and holds those of the row that is being read. `back` is given out again."""
-
-    def __init__(self, text: IO[str]) -> None:
-        self._text, self._held, self._size = text, list[str](), 0
-        self.back: str | None = None
-        self.cut = False  # asked for a line that there is not
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        self.cut = True
-        if self._size > LONGEST_ROW:
-            raise csv.Error(f"a row of more than {LONGEST_ROW:,} characters")
-        line, self.back = self.back, None
-        line = next(self._text) if line is None else line
-        self.cut = False
-        self._held.append(line)
-        self._size += len(line)
-        return line
-
-    def taken(self) -> list[str]:
-        held, self._held, self._size = self._held, [], 0
-        return held
-
-
 def _csv_rows(text: IO[str], separator: str, width: int) -> Iterator[list[str] | Unreadable]:
     """Yield rows of `width` cells. A quote that is not meant as one swallows the lines up to the next quote: where such
     a row comes out wrong, its first line is refused and the others are read again, each by itself; the last, with the
     quote that ended it, as the beginning of whatever it begins. So no line is read more than three times.
     """
-    lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=separator, strict=True)
-    while (row := _next_row(reader, width)) is not None:
-        held = lines.taken()
-        if len(held) == 1 and isinstance(row, Unreadable) and not lines.cut:
-            row = _next_row(csv.reader(held, delimiter=separator), width)  # a quote inside its cell is none
-        if len(held) == 1 or not isinstance(row, Unreadable):
-            if row:
-                yield row
+    held: list[str] = []  # lines of the row that is being read
+    ended = False
+
+    def feed(again: Sequence[str]) -> Iterator[str]:
+        nonlocal ended
+        size, ended = 0, False
+        for line in chain(again, text):
+            size = size + len(line) if held else 0
+            held.append(line)
+            if size > LONGEST_ROW:
+                raise csv.Error(f"a row of more than {LONGEST_ROW:,} characters")
+            yield line
+        ended = True
+
+    again: list[str] = []
+    while True:
+        wrong: Unreadable | None = None
+        try:
+            for row in csv.reader(feed(again), delimiter=separator, strict=True):
+                if row and len(row) != width:
+                    wrong = Unreadable(f"{len(row)} cells under a heading of {width}")
+                    break
+                held.clear()
+                if row:
+                    yield row
+        except csv.Error as error:
+            wrong = Unreadable(str(error))
+        if wrong is None:
+            return
+        first, *others = held
+        again = others[-1:]
+        held.clear()
+        if not others and not ended:  # what is no quote, in the middle of a cell
+            yield _row_of(first, separator, width, strict=False) or wrong
             continue
-        _, *others, lines.back = held
-        yield Unreadable(f"a quote that takes in the lines after it: {row.message}")
-        for line in others:
-            if alone := _next_row(csv.reader([line], delimiter=separator, strict=True), width):
+        yield Unreadable(f"a quote that takes in what comes after it: {wrong.message}")
+        for line in others[:-1]:
+            if alone := _row_of(line, separator, width, strict=True):
                 yield alone
 
 
-def _next_row(reader: Iterator[list[str]], width: int) -> list[str] | Unreadable | None:
-    """The next row, empty for a blank line, and None at the end."""
+def _row_of(line: str, separator: str, width: int, strict: bool) -> list[str] | Unreadable:
+    """The row of a line by itself; an empty one of a blank line."""
     try:
-        row = next(reader, None)
+        row = next(csv.reader([line], delimiter=separator, strict=strict), [])
     except csv.Error as error:
         return Unreadable(str(error))
     return Unreadable(f"{len(row)} cells under a heading of {width}") if row and len(row) != width else row
