@@ -37,7 +37,7 @@ def erase(subject: str) -> dict[str, int]:
     with transaction.atomic(using=using):
         for model in (Event, QuarantinedEvent):
             ids = model._default_manager.using(using).filter(subject=subject).exclude(event_id="")
-            _mark(ids.values_list("event_id", flat=True).iterator(BATCH), using)
+            mark_erased(ids.values_list("event_id", flat=True).iterator(BATCH), using)
         return {
             model._meta.model_name or "": model._default_manager.filter(subject=subject).delete()[0]
             for model in (Event, QuarantinedEvent, Impression, Exposure, SubjectState)
@@ -71,17 +71,25 @@ def subject_hash(subject: str) -> str:
 
 
 def _learned_from(subjects: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The versions on disk, and the runs under way, that may have read the subjects' events: no fewer than did."""
+    """The versions on disk, and the runs under way, that may have read the subjects' events: no fewer than did.
+
+    Where history is deleted by age any version may have read what is not there any more.
+    """
+    versions = ModelVersion.objects.filter(pruned_at=None)
     own = Event.objects.filter(subject__in=subjects, kind__in=get_config().target_kinds)
     first = own.aggregate(first=Min("received_at"))["first"]
-    if first is None:
-        return [], []
-    versions = ModelVersion.objects.filter(created__gte=first, pruned_at=None).order_by("created")
+    if get_config().history_days is None:
+        if first is None:
+            return [], []
+        versions = versions.filter(created__gte=first)
     runs = TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).order_by("pk")
-    return [str(pk) for pk in versions.values_list("pk", flat=True)], list(runs.values_list("pk", flat=True))
+    return [str(pk) for pk in versions.order_by("created").values_list("pk", flat=True)], list(
+        runs.values_list("pk", flat=True)
+    )
 
 
-def _mark(event_ids: Iterator[str], using: str) -> None:
+def mark_erased(event_ids: Iterator[str], using: str) -> None:
+    """Leave marks of events that go, by which `erased_among` knows them when they come again."""
     for batch in _batches(event_ids):
         marks = [ErasedEvent(digest=_digest(event_id)) for event_id in batch]
         ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db import router
+from django.db.models import Exists, F, Min, OuterRef, QuerySet
 from django.utils import timezone
 
+from metarec_plugin.collect.erasing import mark_erased
+from metarec_plugin.collect.events import SENT
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import ErasureReceipt, Event, Experiment, Impression, SubjectState
 from metarec_plugin.storefront import get_storefront
@@ -89,8 +92,20 @@ def _delete(rows: QuerySet[Any], before: datetime | None, moment: str = "at") ->
         batch: list[tuple[Any, datetime]] = list(old.order_by(moment).values_list("pk", moment)[:BATCH])
         if not batch:
             return removed
-        removed += _of(rows, [pk for pk, _ in batch]).delete()[0]
+        old = _of(rows, [pk for pk, _ in batch])
+        if rows.model is Event:
+            _mark_untimed(old)
+        removed += old.delete()[0]
         since = batch[-1][1]
+
+
+def _mark_untimed(events: QuerySet[Any]) -> None:
+    """Leave marks of what clients sent without a time that could be believed: it counted from when it came.
+
+    One sent again with its time is refused as too old; these would be taken for new ones.
+    """
+    untimed = events.filter(source__in=SENT, at=F("received_at")).values_list("event_id", flat=True)
+    mark_erased(untimed.iterator(), router.db_for_write(Event))
 
 
 def _of(rows: QuerySet[Any], keys: Iterable[Any]) -> QuerySet[Any]:

@@ -10,7 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ErasedEvent(models.Model):
-    """The SHA-256 of the id of an event that was erased. It says neither whose it was, nor of what, nor when."""
+    """The SHA-256 of the id of an event that was erased. It says neither whose it was, nor of what, nor when.
+
+    An event that a client sent without its time leaves one, too, when its time to be kept is over.
+    """
 
     digest = models.CharField(_("digest"), max_length=64, primary_key=True)
 

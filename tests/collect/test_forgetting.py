@@ -28,6 +28,7 @@ from metarec_plugin.models import (
     TrainingRun,
 )
 from metarec_plugin.pipeline import states
+from metarec_plugin.tasks import expire
 from tests.storefronts.factories import make_customer, make_order, make_product
 from tests.web.conftest import BROWSER, send
 
@@ -76,6 +77,19 @@ def test_the_receipt_says_what_went_and_who_may_have_learned_and_names_nobody() 
     for table, rows in rows_of("user:1"):
         assert list(rows) == [], table
     assert Exposure.objects.count() == 0
+
+
+def test_where_history_is_deleted_by_age_every_version_on_disk_may_have_learned(settings: Any) -> None:
+    settings.METAREC = {**settings.METAREC, "HISTORY_DAYS": 365}
+    learned_of_it, gone = version(400 * 24 * HOUR), version(500 * 24 * HOUR, pruned_at=timezone.now())
+    record_event("user:1", "purchase", "p1", at=timezone.now() - 700 * 24 * HOUR)
+    Event.objects.update(received_at=timezone.now() - 700 * 24 * HOUR)
+    record_event("user:1", "purchase", "p2")
+    since = version(timedelta(0))
+    expire()
+    assert Event.objects.get().product == "p2"
+    assert forget("--user", "1")["versions"] == [learned_of_it, since]
+    assert gone
 
 
 def test_who_was_never_trained_from_is_in_no_version() -> None:

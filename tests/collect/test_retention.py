@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from metarec_plugin import record_event
 from metarec_plugin.collect import retention
 from metarec_plugin.collect.sync import sync
-from metarec_plugin.models import ErasureReceipt, Event, Experiment, Impression, SubjectState
+from metarec_plugin.models import ErasedEvent, ErasureReceipt, Event, Experiment, Impression, SubjectState
 from metarec_plugin.tasks import expire
 from tests.storefronts.factories import make_customer, make_order, make_product
 from tests.web.conftest import BROWSER, send
@@ -128,6 +129,35 @@ def test_an_event_sent_again_is_known_for_as_long_as_it_is_kept_and_refused_from
         assert refused.json()["refused"][0]["reason"] == "at lies before what the shop still keeps."
         expire()
         assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "at", [None, "soon", -1, 4e12], ids=["none", "no number", "negative", "in the future"]
+)
+def test_one_without_a_usable_time_is_known_even_after_it_was_dropped(
+    at: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.METAREC = {**settings.METAREC, "CONSENT": "full", "COOKIE_AGE": 10**9}
+    client, start = Client(headers={"user-agent": BROWSER}), timezone.now()
+    event = {"id": str(uuid.uuid4()), "kind": "view", "product": str(make_product().pk), "at": at}
+    told = []
+    for number in (0, 89, 91, 4_000):
+        moment = start + timedelta(days=number)
+        monkeypatch.setattr("django.utils.timezone.now", lambda moment=moment: moment)
+        monkeypatch.setattr("django.core.signing.time.time", lambda moment=moment: moment.timestamp())
+        expire()
+        told.append(send(client, json.dumps({"events": [event]})).json())
+    assert [each["stored"] for each in told] == [1, 0, 0, 0]
+    assert [each["known"] for each in told] == [0, 1, 1, 1]
+    assert not Event.objects.exists()
+
+
+def test_an_event_that_the_shop_recorded_leaves_nothing_behind() -> None:
+    record("view", 91, "by the shop")
+    Event.objects.update(received_at=F("at"))
+    expire()
+    assert not Event.objects.exists()
+    assert not ErasedEvent.objects.exists()
 
 
 def test_where_events_are_kept_for_good_one_is_known_years_later(replay: Any, settings: Any) -> None:
