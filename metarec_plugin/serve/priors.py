@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.adapt.priors import Priors, priors_in, with_priors
 from metarec_plugin.collect import consent_of, known_subject
+from metarec_plugin.collect.consent import has_opted_out
 from metarec_plugin.collect.context_days import RESERVED, context_days
 from metarec_plugin.conf import get_config
 from metarec_plugin.features.context import Days, configured_calendar
@@ -63,12 +64,17 @@ def counting(model: OnlineModel, question: Question, k: int) -> dict[str, Priors
 
 
 def _user_of(question: Question) -> str:
-    """The key of the user whom a list may be about: none on a page that is the same for all, none without consent."""
+    """The key of the user whom a list may be about: none on a page that is the same for all, and none without consent.
+
+    Who opted out by Global Privacy Control has to agree to "full": what they declared lies in the shop's tables.
+    """
     who = question.who
     if not who or not question.options.history:
         return ""
     if isinstance(who, HttpRequest):
-        who = "" if consent_of(who) == "none" else known_subject(who)
+        level = consent_of(who)
+        allowed = level == "full" or (level == "session" and not has_opted_out(who))
+        who = known_subject(who) if allowed else ""
     return who.removeprefix(USER) if who.startswith(USER) else ""
 
 

@@ -95,6 +95,18 @@ def test_nobody_else_is_shown_anything_but_the_prior(by_region, visit, logged_in
     assert keys_of(recommend(request, placement="home")) == ranked([], 10, lift=0)
 
 
+@pytest.mark.parametrize("agreed", [False, True])
+def test_what_a_member_declared_does_not_count_for_who_opted_out_unless_they_agreed_to_it(
+    by_region, logged_in, keys, agreed
+):
+    levels = {"CONSENT": "full", "GLOBAL_PRIVACY_CONTROL": "full"} if agreed else {"CONSENT": "full"}
+    request = logged_in("north")
+    request.META["HTTP_SEC_GPC"] = "1"
+    with override_settings(METAREC={**METAREC, **levels}):
+        shown = recommend(request, placement="home")
+    assert keys_of(shown) == ranked([], 10, lift=0) if not agreed else places(shown, keys) == set(NORTH)
+
+
 def test_it_fades_as_products_become_known(by_region, logged_in, keys):
     one = recommend(logged_in("north", seen=keys[3:4]), placement="home")
     assert places(one, keys) == set(NORTH)
