@@ -18,10 +18,9 @@ from django.utils import timezone
 from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.impressions import read_slate
-from metarec_plugin.collect.opinions import not_support, opinion
 from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.subjects import subject_key
-from metarec_plugin.collect.visitor import Visitor, visitor_of
+from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
 from metarec_plugin.signals import event_recorded
@@ -89,27 +88,11 @@ def keep(request: HttpRequest, level: str, events: Sequence[Event]) -> list[bool
     forget_reading(request)
     if level == "session":
         visitor = visitor_of(request)
-        return [_keep_in_cookie(visitor, event) for event in events]
+        return [visitor.keep_event(event) for event in events]
     if events[0].subject.startswith("visitor:"):
         visitor_of(request).keep()
     new = store(events)
     return [event.event_id in new for event in events]
-
-
-def _keep_in_cookie(visitor: Visitor, event: Event) -> bool:
-    """The cookie holds no ids of events: whatever takes something of a product back takes its dislike back."""
-    if not event.product:
-        return False
-    disliked = opinion(event.kind, event.value)
-    if event.reverses or disliked is False:
-        visitor.forgive(event.product)
-    elif disliked:
-        visitor.dislike(event.product)
-        return event.product in visitor.disliked  # the cookie may have no room for any
-    if event.reverses or event.kind in not_support():
-        return bool(event.reverses)
-    visitor.add_product(event.product)
-    return True
 
 
 def store(events: Sequence[Event]) -> set[str]:

@@ -15,7 +15,9 @@ from django.utils.cache import patch_vary_headers
 from django.utils.crypto import salted_hmac
 
 from metarec_plugin.collect.consent import given_consent, is_paused
+from metarec_plugin.collect.opinions import not_support, opinion
 from metarec_plugin.conf import get_config
+from metarec_plugin.models import Event
 
 SALT = "metarec.visitor"  # one salt per purpose: a signature made for another value is worth nothing here
 VERSION = "1"
@@ -79,6 +81,24 @@ class Visitor:
             self.keep()
             self.disliked.remove(key)
             self.changed = True
+
+    def keep_event(self, event: Event) -> bool:
+        """Keep what an event says of its product. Returns whether it said something new.
+
+        No ids of events are held: whatever takes something of a product back takes its dislike back.
+        """
+        if not event.product:
+            return False
+        disliked = opinion(event.kind, event.value)
+        if event.reverses or disliked is False:
+            self.forgive(event.product)
+        elif disliked:
+            self.dislike(event.product)
+            return event.product in self.disliked  # there may be no room for any
+        if event.reverses or event.kind in not_support():
+            return bool(event.reverses)
+        self.add_product(event.product)
+        return True
 
     def renew(self, *, forget_products: bool) -> None:
         """Take a new id: what happens from here on cannot be tied to the old one."""
