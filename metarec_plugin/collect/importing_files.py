@@ -134,9 +134,11 @@ class Reader:
         pl = _polars()
         try:
             frame = pl.scan_parquet(self._file.path)
-            header = frame.collect_schema().names()
+            schema = frame.collect_schema()
+            if nested := [name for name in self._names if name in schema and schema[name].is_nested()]:
+                raise InvalidData(f"{self._file.path.name}: column {nested[0]!r} holds lists or the like.")
             frame = frame.select(
-                pl.col(name) if name in header else pl.lit(None).alias(name) for name in self._names
+                pl.col(name) if name in schema else pl.lit(None).alias(name) for name in self._names
             )
             total = pl.scan_parquet(self._file.path).select(pl.len()).collect().item()
             for start in range(skip, total, SLICE):

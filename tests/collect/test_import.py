@@ -229,6 +229,15 @@ def test_every_format_says_the_same(tmp_path: Path, key: str, name: str) -> None
     assert set(Event.objects.values_list("at", flat=True)) == {datetime(2026, 3, 1, 10, tzinfo=UTC)}
 
 
+def test_a_parquet_column_of_lists_is_said_before_anything_is_stored(tmp_path: Path, key: str) -> None:
+    row = {"visitor": "v", "product": key, "at": "2026-03-01"}
+    pl.DataFrame([row | {"product": [key]}]).write_parquet(tmp_path / "lists.parquet")
+    with pytest.raises(CommandError, match="'product' holds lists"):
+        run(tmp_path / "lists.parquet", kind="purchase")
+    pl.DataFrame([row | {"extra": [key]}]).write_parquet(tmp_path / "more.parquet")
+    assert run(tmp_path / "more.parquet", kind="purchase")["stored"] == 1
+
+
 def test_broken_lines_of_json_are_refused_one_by_one(tmp_path: Path, key: str) -> None:
     good = {"visitor": "v", "product": key, "at": 1_772_000_000, "kind": "view"}
     lines = [
