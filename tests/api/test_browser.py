@@ -106,6 +106,29 @@ def test_the_client_goes_the_whole_way(
     assert page.violations == []
 
 
+WAITED = """
+async ([base, product, mark]) => {
+  const { MetaRec } = await import("/static/metarec/client.js");
+  await new MetaRec({ base: "http://127.0.0.1:9/", retries: 0 }).track("view", { product });
+  const waited = JSON.parse(localStorage.getItem("metarec.api.unsent")).length;
+  if (mark) document.cookie = `metarec_mark=${mark}; path=/`;
+  const sent = await new MetaRec({ base, retries: 0 }).flush();
+  return [waited, sent.map((result) => result.status)];
+}
+"""
+
+
+@pytest.mark.parametrize("mark", ["", "of-the-next-person"])
+def test_what_waits_is_sent_by_nobody_else(
+    mark: str, shelf: list[str], session: str, live_server: Any, page: Any
+) -> None:
+    cookies = {"shop_consent": "full", "sessionid": session}
+    page.context.add_cookies([{"name": n, "value": v, "url": live_server.url} for n, v in cookies.items()])
+    page.goto(f"{live_server.url}/privacy/")
+    found = page.evaluate(WAITED, [f"{live_server.url}/api/metarec/v1/", shelf[0], mark])
+    assert found == [1, [] if mark else ["stored"]]
+
+
 def test_the_docs_page_is_drawn_under_a_strict_policy(session: str, live_server: Any, page: Any) -> None:
     page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
     page.goto(f"{live_server.url}/api/metarec/v1/docs/")

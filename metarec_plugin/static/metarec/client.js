@@ -6,7 +6,8 @@
 //   const [home] = await metarec.recommendations(["home"]);
 //   metarec.track("click", { product: home.entries[0].key, slate: home.id, position: 0 });
 //
-// Without a key it speaks for the session, or the visitor, of a page of the shop's own site.
+// Without a key it speaks for the session, or the visitor, of a page of the shop's own site; `mark` names the cookie of
+// whose turn it is, where COOKIE_NAME is another than "metarec".
 
 /**
  * @typedef {object} Entry
@@ -73,14 +74,16 @@ export class ApiError extends Error {
 export class MetaRec {
   #base;
   #key;
+  #markCookie;
   #storage;
   #timeout;
   #retries;
   #sending = null;
 
-  constructor({ base, key = "", storage = defaultStorage(), timeout = 5000, retries = 2 }) {
+  constructor({ base, key = "", storage = defaultStorage(), timeout = 5000, retries = 2, mark = "metarec_mark" }) {
     this.#base = base.replace(/\/*$/, "/");
     this.#key = key;
+    this.#markCookie = mark;
     this.#storage = storage;
     this.#timeout = timeout;
     this.#retries = retries;
@@ -117,7 +120,7 @@ export class MetaRec {
 
   /** Report view, dwell, search, basket or click. It waits in storage until the server has it. */
   track(kind, fields = {}) {
-    const waiting = [...this.#waiting(), { id: crypto.randomUUID(), kind, at: Date.now(), ...fields }];
+    const waiting = [...this.#waiting(), { id: crypto.randomUUID(), kind, at: Date.now(), mark: this.#mark(), ...fields }];
     this.#keep(UNSENT, JSON.stringify(waiting.slice(-MAX_WAITING)));
     return this.flush();
   }
@@ -153,7 +156,7 @@ export class MetaRec {
     const found = [];
     for (let batch = this.#waiting().slice(0, MAX_BATCH); batch.length; batch = this.#waiting().slice(0, MAX_BATCH)) {
       try {
-        found.push(...(await this.#call("POST", "events/", { body: { events: batch } })).results);
+        found.push(...(await this.#call("POST", "events/", { body: { events: batch.map(({ mark, ...event }) => event) } })).results);
       } catch (error) {
         // What was refused will be refused again; what got no answer, or a caller who is not known or not allowed
         // now, waits for the next time.
@@ -170,10 +173,17 @@ export class MetaRec {
   #waiting() {
     try {
       const events = JSON.parse(this.#storage.getItem(UNSENT) ?? "[]");
-      return Array.isArray(events) ? events.filter((event) => Date.now() - event.at < MAX_AGE_MS) : [];
+      return events.filter((event) => (event.mark ?? "") === this.#mark() && Date.now() - event.at < MAX_AGE_MS);
     } catch {
       return []; // it holds something else
     }
+  }
+
+  // Without a key the page's session speaks: what waits from before a login, a logout or "forget me" is not theirs.
+  #mark() {
+    if (this.#key) return "";
+    const found = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${this.#markCookie}=`));
+    return found?.slice(this.#markCookie.length + 1) ?? "";
   }
 
   #keep(name, value) {
