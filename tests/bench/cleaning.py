@@ -178,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--data", type=Path, help="folder with online-retail")
     parser.add_argument("--only", default="online-retail,demo", help="files to clean")
-    parser.add_argument("--learner", default="closed_form")
+    parser.add_argument("--learner", default="mixture")
     parser.add_argument("--budget-seconds", type=float, default=60.0)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
