@@ -68,11 +68,11 @@ class EventReader:
     def look_up(self, rows: Iterable[Row]) -> None:
         """Ask the shop for the users and products of some rows: a query for each LOOKED_UP new ones."""
         storefront = get_storefront()
-        named = {(row[2], row[4]) for row in rows}
-        users = {text_of(user) for user, _ in named}
+        rows = list(rows)
+        users = {text_of(row[2]) for row in rows}
         _learn(self._users, users, storefront.user_model, self.reading.user_field)
         if self.reading.unknown_products == "refuse" or self.reading.product_field:
-            products = {text_of(product) for _, product in named}
+            products = {text_of(row[4]) for row in rows}
             _learn(self._products, products, storefront.product_model, self.reading.product_field)
         self._latest = timezone.now() + CLOCK_TOLERANCE
         self._kept.clear()

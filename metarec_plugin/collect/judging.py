@@ -52,6 +52,11 @@ class Verdict:
     reason: str = ""
 
 
+def refuse(raw: Sequence[Mapping[str, Any]], reason: str) -> list[Verdict]:
+    """Keep none of the events."""
+    return [Verdict(_name(event, place), REFUSED, reason) for place, event in enumerate(raw)]
+
+
 def judge(
     request: HttpRequest,
     raw: Sequence[Mapping[str, Any]],
@@ -223,4 +228,5 @@ def _client_time(milliseconds: Any, now: datetime, kept: datetime | None) -> tup
         raise InvalidEvent("at lies before what the shop still keeps.", "too_old")
     if not now - CLIENT_CLOCK_PAST <= at <= now + CLIENT_CLOCK_FUTURE:
         return None, "wrong"
-    return min(at, now), ""
+    # Never the moment of arrival itself: that tells an event whose time is not known (collect/retention.py).
+    return min(at, now - timedelta(microseconds=1)), ""

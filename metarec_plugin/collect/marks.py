@@ -13,6 +13,7 @@ from metarec_plugin.conf import get_config
 
 WEEK = 7 * 24 * 60 * 60  # a day longer than an event waits in the browser, however short COOKIE_AGE is
 RANDOM_BYTES = 8
+TURN = "Metarec-Turn"
 _ATTRIBUTE = "_metarec_mark"
 
 
@@ -53,6 +54,7 @@ def write_mark(request: HttpRequest, response: HttpResponse) -> None:
     if not hasattr(request, _ATTRIBUTE) or (visitor is not None and visitor.bearer):
         return
     patch_vary_headers(response, ["Cookie"])
+    response.headers[TURN] = "new"  # so that a page tells it from what another tab did
     response.set_cookie(
         mark_cookie(),
         _mark(secrets.token_hex(RANDOM_BYTES), owner_of(request)),

@@ -37,6 +37,13 @@ def kept_for_good(settings: Any) -> None:
     settings.METAREC = {**settings.METAREC, "EVENT_DAYS": None}
 
 
+def test_a_number_names_a_user_as_it_is_written(tmp_path: Path, key: str) -> None:
+    file, pk = tmp_path / "events.jsonl", User.objects.create_user("ann").pk
+    row = {"kind": "view", "product": key, "at": "2026-01-02T03:04:05Z"}
+    file.write_text("".join(json.dumps({**row, "user": user}) + "\n" for user in (pk, float(pk), str(pk))))
+    assert account(run(file)) == (3, 1, 1, {"unknown_user": 1})
+
+
 @pytest.fixture
 def key() -> str:
     return str(make_product(name="Rye").pk)

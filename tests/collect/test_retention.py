@@ -152,6 +152,20 @@ def test_one_without_a_usable_time_is_known_even_after_it_was_dropped(
     assert not Event.objects.exists()
 
 
+def test_one_of_a_clock_slightly_ahead_leaves_nothing_behind(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.METAREC = {**settings.METAREC, "CONSENT": "full"}
+    client, start = Client(headers={"user-agent": BROWSER}), timezone.now()
+    at = int((start + timedelta(seconds=30)).timestamp() * 1000)
+    event = {"id": str(uuid.uuid4()), "kind": "view", "product": str(make_product().pk), "at": at}
+    assert send(client, json.dumps({"events": [event]})).json()["stored"] == 1
+    monkeypatch.setattr("django.utils.timezone.now", lambda: start + timedelta(days=100))
+    expire()
+    assert not Event.objects.exists()
+    assert not ErasedEvent.objects.exists(), "it would be refused as too old"
+
+
 def test_an_event_that_the_shop_recorded_leaves_nothing_behind() -> None:
     record("view", 91, "by the shop")
     Event.objects.update(received_at=F("at"))

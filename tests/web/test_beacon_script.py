@@ -37,6 +37,7 @@ class Recorder:
     url: str = ""
     status: int = 202
     retry_after: str = ""
+    new_mark: str = ""  # that the next answer brings
     most_events: int = 100
     sizes: list[int] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +83,10 @@ def server() -> Iterator[Recorder]:
             if not unread:
                 recorder.bodies.append(read)
             self.send_response(400 if unread else recorder.status)
+            if recorder.new_mark:
+                self.send_header("Set-Cookie", f"metarec_mark={recorder.new_mark}; Path=/")
+                self.send_header("Metarec-Turn", "new")
+                recorder.new_mark = ""
             if recorder.retry_after:
                 self.send_header("Retry-After", recorder.retry_after)
             self.end_headers()
@@ -329,6 +334,27 @@ def test_what_waits_from_before_a_logout_is_dropped_also_in_another_tab(
     wait_until_all_is_sent(page)
     page.wait_for_timeout(300)
     assert {event["kind"] for event in server.events} == {"search"}
+
+
+@pytest.mark.parametrize("status", [202, 204])
+def test_a_page_whose_first_report_begins_a_turn_goes_on_reporting(
+    status: int, page: Any, server: Recorder
+) -> None:
+    set_mark(page, server, "a-session-that-ran-out")
+    server.status = 503
+    page.goto("/search")
+    server.wait_for("search")
+    page.evaluate("localStorage.removeItem('metarec.retry-at')")
+    server.bodies.clear()
+    server.status, server.new_mark = status, "the-next-person"
+    page.goto("/product")
+    wait_until(page, "document.cookie.includes('the-next-person')")
+    wait_until_all_is_sent(page)
+    page.click("a")
+    server.wait_for("click")
+    views = [event["id"] for event in server.events if event["kind"] == "view"]
+    assert (len(views), len(set(views))) == (2, 1), "the server knows it by its id"
+    assert [event["kind"] for event in server.events].count("search") == 1, "of before: not sent again"
 
 
 def test_what_the_server_refuses_is_not_sent_again(page: Any, server: Recorder) -> None:

@@ -20,7 +20,8 @@ const MAX_DWELL_SECONDS = 4 * 60 * 60;
 
 // document.currentScript is null in a module, so the tag is found by its attribute.
 const { endpoint, mark } = document.querySelector("script[data-metarec-beacon]")?.dataset ?? {};
-const pageMark = currentMark();
+let pageMark = currentMark();
+let turned = false; // whether an answer to this page brought a new mark
 
 function currentMark() {
   try {
@@ -67,7 +68,7 @@ function write(name, text) {
 function waiting() {
   try {
     const events = JSON.parse(read(STORE) ?? "[]");
-    return events.filter((event) => event.mark === currentMark() && Date.now() - event.at < MAX_AGE_MS);
+    return events.filter((event) => (event.mark ?? "") === currentMark() && Date.now() - event.at < MAX_AGE_MS);
   } catch {
     return []; // it holds something else
   }
@@ -126,6 +127,7 @@ async function send(events) {
       headers: { "Content-Type": "application/json" },
       body: asBody(events),
     });
+    turned ||= response.headers.has("Metarec-Turn");
     const answer = await response.text(); // an answer that nobody reads keeps its connection open
     if (response.status >= 500 || response.status === 429) {
       pause(response);
@@ -187,13 +189,19 @@ function emailClick(product) {
   return product ? [newEvent("click", { product, slate, position: Number(position) })] : [];
 }
 
-function reportPage(product) {
+async function reportPage(product) {
   const query = document.querySelector("[data-metarec-query]")?.dataset.metarecQuery?.trim();
   const fresh = emailClick(product);
   if (product) fresh.push(newEvent("view", { product }));
   if (query) fresh.push(newEvent("search", { query: query.slice(0, 200) }));
   add(fresh);
-  flush();
+  await flush();
+  if (!turned) return;
+  // The answer to the page's first report began a turn: a member had no mark yet, or their session had run out. It is
+  // this page's own; what waited from before is dropped, and what this page saw is sent under it, with the same ids.
+  pageMark = currentMark();
+  add(fresh.map((event) => ({ ...event, mark: pageMark })));
+  await flush();
 }
 
 function watchDwell(product) {
@@ -247,4 +255,7 @@ if (endpoint) {
   watchBaskets();
   watchClicks();
   addEventListener("online", flush);
+  addEventListener("pageshow", (shown) => {
+    if (shown.persisted) pageMark = currentMark(); // who came back to the page is whoever is there now
+  });
 }
