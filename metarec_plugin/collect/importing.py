@@ -60,14 +60,13 @@ def run(
     if file.format != "jsonl":
         reader.check_columns(header)
         target.check(header, columns)
-    digest = sha256(json.dumps([file.digest(), asdict(file) | {"path": ""}, described], default=str).encode())
     using = router.db_for_write(FileImport)
-    states = FileImport.objects.using(using)
-    account, done = Account(), 0
+    account, done, digest = Account(), 0, ""
     if not dry_run:
-        state = states.filter(pk=digest.hexdigest(), finished=None).first()
+        digest = _digest(file, described)
+        state = FileImport.objects.using(using).filter(pk=digest, finished=None).first()
         if state is not None and not restart:
-            account, done = _account(state.counts), state.rows
+            account, done = Account(**state.counts), state.rows
     noted = _Refused(refused_to, sum(account.refused.values()))
     with noted:
         account.unlisted = noted.unlisted
@@ -78,21 +77,22 @@ def run(
                 noted.write(outcome.refused, done)
                 done += len(chunk)
                 if not dry_run:
-                    _note(digest.hexdigest(), file, done, account)
+                    _note(digest, file, done, account)
             if progress:
                 progress(reader.fraction, account)
         if not dry_run:
-            _note(digest.hexdigest(), file, done, account, finished=timezone.now())
+            _note(digest, file, done, account, finished=timezone.now())
     return account
+
+
+def _digest(file: DataFile, described: Mapping[str, Any]) -> str:
+    whole = json.dumps([file.digest(), asdict(file) | {"path": ""}, described], default=str)
+    return sha256(whole.encode()).hexdigest()
 
 
 def _note(digest: str, file: DataFile, rows: int, account: Account, finished: Any = None) -> None:
     values = {"file": file.path.name[:200], "rows": rows, "counts": asdict(account), "finished": finished}
     FileImport.objects.update_or_create(digest=digest, defaults=values)
-
-
-def _account(counts: Mapping[str, Any]) -> Account:
-    return Account(**counts)
 
 
 def _add(account: Account, outcome: Outcome, rows: int) -> None:

@@ -71,7 +71,7 @@ class EventReader:
         rows = list(rows)
         users = {text_of(row[2]) for row in rows}
         _learn(self._users, users, storefront.user_model, self.reading.user_field)
-        if self.reading.unknown_products == "refuse" or self.reading.product_field:
+        if self.reading.unknown_products == "refuse":
             products = {text_of(row[4]) for row in rows}
             _learn(self._products, products, storefront.product_model, self.reading.product_field)
         self._latest = timezone.now() + CLOCK_TOLERANCE

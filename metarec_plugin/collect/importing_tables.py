@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.db.models import Model
 
 from metarec_plugin.collect.importing_files import Unreadable
@@ -26,6 +26,7 @@ class RowsTarget:
 
     def __init__(self, model: type[Model], paths: Sequence[str], decimal: str = ".") -> None:
         self._model, self._decimal = model, decimal
+        self._using = router.db_for_write(model)  # a replica may not know yet what was written
         self.fields = tuple(paths)
         self._key = plain_field(model, paths[0])
         if not (self._key.unique or self._key.primary_key):
@@ -71,7 +72,7 @@ class RowsTarget:
         found: dict[Any, Model] = {}
         asked = list(keys)
         for start in range(0, len(asked), LOOKED_UP):
-            rows = self._model._default_manager.filter(
+            rows = self._model._default_manager.using(self._using).filter(
                 **{f"{self._key.name}__in": asked[start : start + LOOKED_UP]}
             )
             found.update((getattr(row, self._key.attname), row) for row in rows)
@@ -87,7 +88,7 @@ class RowsTarget:
             instance = self._model(**{self._key.attname: key})
             if isinstance(instance, AbstractBaseUser):
                 instance.set_unusable_password()
-        before = {field.attname: getattr(instance, field.attname) for _, field, _ in self._columns}
+        before = {field.attname: getattr(instance, field.attname) for field, _ in self._columns}
         try:
             outcome = self._save(instance, row, before, new, dry_run)
         except (InvalidEvent, ValidationError, DatabaseError, ValueError, ArithmeticError):
@@ -104,13 +105,13 @@ class RowsTarget:
     ) -> str:
         self._made = []
         # A savepoint: what the database refuses takes nothing else with it.
-        with transaction.atomic(using=self._model._default_manager.db):
-            relations = [field.name for _, field, inner in self._columns if inner is not None]
-            for cell, (_, field, inner) in zip(row[1:], self._columns):
+        with transaction.atomic(using=self._using):
+            relations = [field.name for field, inner in self._columns if inner is not None]
+            for cell, (field, inner) in zip(row[1:], self._columns):
                 if text_of(cell):
                     self._set(instance, field, inner, cell, dry_run)
             changed = [
-                field.name for _, field, _ in self._columns if getattr(instance, field.attname) != before[field.attname]
+                field.name for field, _ in self._columns if getattr(instance, field.attname) != before[field.attname]
             ]  # fmt: skip
             untold = [
                 each.name
@@ -130,7 +131,8 @@ class RowsTarget:
             return
         found = self._related.get((field.name, value))
         if found is None:
-            found = field.related_model._default_manager.filter(**{inner.name: value}).order_by("pk").first()
+            rows = field.related_model._default_manager.using(router.db_for_write(field.related_model))
+            found = rows.filter(**{inner.name: value}).order_by("pk").first()
         if found is None and (inner.primary_key or inner is field.target_field):
             raise InvalidEvent(f"no {field.name} is {text_of(cell)[:60]!r}.", "unknown_related")
         if found is None:
@@ -151,8 +153,8 @@ class RowsTarget:
         return field.to_python(text)
 
 
-def _column(model: type[Model], path: str) -> tuple[str, Any, Any]:
-    """(path, column, column behind it or None). Raises InvalidData where a file cannot say what to write there."""
+def _column(model: type[Model], path: str) -> tuple[Any, Any]:
+    """(column, column behind it or None). Raises InvalidData where a file cannot say what to write there."""
     name, *behind = path.split("__")
     if name in FORBIDDEN or len(behind) > 1:
         raise InvalidData(f"{path} is not written by an import.")
@@ -160,18 +162,18 @@ def _column(model: type[Model], path: str) -> tuple[str, Any, Any]:
     if not field.is_relation:
         if behind:
             raise InvalidData(f"{path} is not a column of {model._meta.label}.")
-        return path, field, None
+        return field, None
     related = field.related_model
     inner = plain_field(related, behind[0]) if behind else field.target_field
     if inner.primary_key or field.target_field is inner:
-        return path, field, inner  # a row that must be there
+        return field, inner  # a row that must be there
     needed = [each.name for each in related._meta.concrete_fields if _is_needed(each) and each is not inner]
     if needed:
         raise InvalidData(
             f"{path}: a new {related._meta.verbose_name} needs {', '.join(needed)} as well. Make those rows first, and "
             f"name them by their key: {name}."
         )
-    return path, field, inner
+    return field, inner
 
 
 def _is_needed(field: Any) -> bool:

@@ -138,6 +138,11 @@ def _check(reading: Reading) -> None:
     ):
         if name:
             plain_field(model, name)
+    if reading.product_field and reading.unknown_products == "keep":
+        raise InvalidData(
+            f"Unknown products cannot be kept where products are named by {reading.product_field}: such a name may be "
+            "another product's key. Leave out --unknown-products keep, or name products by their key."
+        )
 
 
 def plain_field(model: type[Model], name: str) -> Any:

@@ -172,6 +172,12 @@ def test_what_is_of_nobody_known_is_kept_under_nobodys_name(tmp_path: Path, key:
     assert QuarantinedEvent.objects.get().subject == Event.objects.get().subject != f"user:{other.pk}"
 
 
+def test_a_name_that_no_product_has_is_not_kept_as_a_key(tmp_path: Path) -> None:
+    file = csv(tmp_path, "user,product,at")
+    with pytest.raises(CommandError, match="another product's key"):
+        run(file, kind="purchase", unknown_products="keep", product_field="name")
+
+
 def test_unknown_products_are_kept_when_asked(tmp_path: Path) -> None:
     file = csv(tmp_path, HEAD, "v1,gone,2026-03-01,1,2.5,A")
     assert run(file, kind="purchase", unknown_products="keep")["stored"] == 1
