@@ -95,7 +95,7 @@ def keep(request: HttpRequest, level: str, events: Sequence[Event]) -> list[bool
     return [event.event_id in new for event in events]
 
 
-def store(events: Sequence[Event]) -> set[str]:
+def store(events: Sequence[Event], *, announce: bool = True) -> set[str]:
     """Insert events whose id is not known yet, announce them after commit, and return their ids."""
     using = router.db_for_write(Event)
     by_id: dict[str, Event] = {}
@@ -109,7 +109,7 @@ def store(events: Sequence[Event]) -> set[str]:
         new = [event for event_id, event in by_id.items() if event_id not in known]
         # Another process may have stored one of them since: the unique index has the last word.
         Event.objects.using(using).bulk_create(new, ignore_conflicts=True)
-        if new:
+        if new and announce:
             transaction.on_commit(partial(_announce, new), using=using)
     return {event.event_id for event in new}
 

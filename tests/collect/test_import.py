@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given
@@ -25,6 +25,7 @@ from metarec_plugin.collect.importing_files import DataFile
 from metarec_plugin.collect.quarantine_replay import replay, waiting
 from metarec_plugin.collect.retention import expire
 from metarec_plugin.models import Event, FileImport, QuarantinedEvent
+from metarec_plugin.signals import event_recorded
 from shop.models import Product
 from tests.storefronts.bookshop.models import Author, Book, Reader
 from tests.storefronts.factories import make_book, make_product
@@ -170,6 +171,22 @@ def test_what_is_of_nobody_known_is_kept_under_nobodys_name(tmp_path: Path, key:
     )
     assert account(run(file, kind="purchase", user_field=by)) == (2, 1, 0, {"unknown_product": 1})
     assert QuarantinedEvent.objects.get().subject == Event.objects.get().subject != f"user:{other.pk}"
+
+
+def test_imported_events_announce_nothing_on_any_database(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    heard: list[str] = []
+    for vendor in (connection.vendor, "another"):
+        monkeypatch.setattr(type(connections[connection.alias]), "vendor", vendor)
+        file = csv(tmp_path, HEAD, f"{vendor},{key},2026-03-01,1,2.5,A", name=f"{vendor}.csv")
+        receiver = lambda event_id, **_: heard.append(event_id)  # noqa: E731
+        event_recorded.connect(receiver)
+        with django_capture_on_commit_callbacks(execute=True):
+            assert run(file, kind="purchase")["stored"] == 1
+        event_recorded.disconnect(receiver)
+    assert Event.objects.count() == 2
+    assert heard == []
 
 
 def test_a_name_that_no_product_has_is_not_kept_as_a_key(tmp_path: Path) -> None:
