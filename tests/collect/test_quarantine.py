@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from metarec_plugin.collect import erase, judging, quarantine
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.judging import KNOWN, REFUSED, STORED, judge
-from metarec_plugin.collect.quarantine import MOST_PER_SUBJECT, purge
+from metarec_plugin.collect.quarantine import MAX_PAYLOAD, MOST_PER_SUBJECT, purge
 from metarec_plugin.collect.quarantine_replay import replay, waiting
 from metarec_plugin.collect.subjects import merge_at_login, subject_key
 from metarec_plugin.models import Event, QuarantinedEvent, QuarantineOverflow
@@ -281,7 +281,9 @@ def test_of_a_batch_of_100_the_fit_are_stored_and_the_others_quarantined(
     kept = list(QuarantinedEvent.objects.order_by("pk"))
     assert [row.reason for row in kept] == [bad[place] for place in sorted(bad)]
     assert [row.payload for row in kept if "cut" not in row.payload] == [
-        batch[place] for place in sorted(bad) if len(str(batch[place])) < 4_000
+        batch[place]
+        for place in sorted(bad)
+        if len(json.dumps(batch[place], ensure_ascii=False)) <= MAX_PAYLOAD
     ]
     assert Event.objects.count() + len(kept) == 100
     counts = replay(waiting())
