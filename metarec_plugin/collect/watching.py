@@ -37,7 +37,7 @@ def watches(interactions: Interactions) -> list[Watch]:
     read: dict[tuple[str, type[Model]], set[str]] = defaultdict(set)
     read["", model] = set()
     owners: dict[str, tuple[str, str]] = {}
-    # What was recorded first stays: another parent of a product that was bought changes no event.
+    # Not a product's own models: all orders of a product would be read again each time it is saved.
     walks = [
         walk(model, path)
         for role, paths in interactions.paths().items()
