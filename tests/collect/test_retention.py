@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
@@ -15,7 +17,15 @@ from django.utils import timezone
 from metarec_plugin import record_event
 from metarec_plugin.collect import retention
 from metarec_plugin.collect.sync import sync
-from metarec_plugin.models import ErasedEvent, ErasureReceipt, Event, Experiment, Impression, SubjectState
+from metarec_plugin.models import (
+    ErasedEvent,
+    ErasureReceipt,
+    Event,
+    Experiment,
+    Impression,
+    QuarantinedEvent,
+    SubjectState,
+)
 from metarec_plugin.tasks import expire
 from tests.storefronts.factories import make_customer, make_order, make_product
 from tests.web.conftest import BROWSER, send
@@ -150,6 +160,19 @@ def test_one_without_a_usable_time_is_known_even_after_it_was_dropped(
     assert [each["stored"] for each in told] == [1, 0, 0, 0]
     assert [each["known"] for each in told] == [0, 1, 1, 1]
     assert not Event.objects.exists()
+
+
+def test_a_shop_without_celery_deletes_by_a_command() -> None:
+    record("view", 91, "old")
+    record("view", 89, "young")
+    QuarantinedEvent.objects.create(
+        digest="d", source="api", reason="r", payload={}, received_at=timezone.now() - timedelta(days=31)
+    )
+    said = StringIO()
+    call_command("metarec_expire", stdout=said)
+    assert said.getvalue().strip() == "Deleted: events 1, quarantine 1."
+    assert Event.objects.count() == 1
+    assert not QuarantinedEvent.objects.exists()
 
 
 def test_one_of_a_clock_slightly_ahead_leaves_nothing_behind(

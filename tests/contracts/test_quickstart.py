@@ -136,9 +136,10 @@ def test_ten_steps_lead_from_the_wheel_to_a_list_that_adapts(project: Project, w
     assert re.findall(r"Shelf (\d)", listed)[:8] == ["0"] * 8
     assert "Recommendations adapt." in project.manage("metarec_doctor")
 
-    again, retrain = commands(keep)
+    again, retrain, expire = commands(keep)
     assert "0 new, 3,780 known" in project.manage(*again, "--full")
     assert retrain == commands(train)[0]
+    assert "Nothing was old enough" in project.manage(*expire)
 
     # The suite that the third step speaks of.
     suite = (ROOT / "docs" / "mapping.md").read_text().split("## Test your mapping")[1]
