@@ -21,7 +21,7 @@ PRIOR_MODES = ("auto", "on", "off")
 LEARNERS = ("mixture", "closed_form", "maml", "reptile", "maml_nn")
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 _COOKIE_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")  # what the kind of an event may be
 _COUNTRY = re.compile(r"([A-Z]{2,3}(-[A-Za-z0-9]{1,8})?)?")
 _SITE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
@@ -76,7 +76,7 @@ def _are_options(value: Any) -> bool:
 
 def _are_dislikes(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(kind, str) and _KIND.fullmatch(kind) and (most is None or _number(-math.inf)[1](most))
+        isinstance(kind, str) and KIND.fullmatch(kind) and (most is None or _number(-math.inf)[1](most))
         for kind, most in value.items()
     )
 
@@ -91,7 +91,7 @@ def _are_weights(value: Any) -> bool:
     kinds, weight, power = value.get("kinds", {}), _number(0, 1000)[1], _number(-4, 4)[1]
     return (
         isinstance(kinds, Mapping)
-        and all(isinstance(kind, str) and _KIND.fullmatch(kind) and weight(by) for kind, by in kinds.items())
+        and all(isinstance(kind, str) and KIND.fullmatch(kind) and weight(by) for kind, by in kinds.items())
         and all(power(value.get(name, 0)) for name in ("quantity", "dwell", "value"))
         and bool(_number(0, above=True)[1](value.get("half_life_days", 1)))
     )
@@ -145,7 +145,7 @@ def _is_folder(value: Any) -> bool:
 
 RULES: Mapping[str, Rule] = {
     "storefront": ("the dotted path of a class", lambda value: isinstance(value, str)),
-    "target_kinds": _names('kinds of events, such as ["purchase"]', _KIND.fullmatch),
+    "target_kinds": _names('kinds of events, such as ["purchase"]', KIND.fullmatch),
     "dislikes": ("a dict of kind to None or the highest value that is a dislike", _are_dislikes),
     "consent": (f"one of {', '.join(CONSENT_LEVELS)}, a function or its dotted path", _is_consent),
     "artifacts": ("the path of a folder", _is_folder),

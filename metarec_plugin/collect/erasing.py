@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
-from itertools import islice
 
 from django.db import router, transaction
 from django.db.models import Min
 from django.utils.crypto import salted_hmac
 
+from metarec_plugin.collect.batches import BATCH, batches
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import (
     ErasedEvent,
@@ -23,8 +23,6 @@ from metarec_plugin.models import (
     SubjectState,
     TrainingRun,
 )
-
-BATCH = 900  # parameters that every database takes in one query
 
 
 def erase(subject: str) -> dict[str, int]:
@@ -88,9 +86,9 @@ def _learned_from(subjects: Sequence[str]) -> tuple[list[str], list[int]]:
     )
 
 
-def mark_erased(event_ids: Iterator[str], using: str) -> None:
+def mark_erased(event_ids: Iterable[str], using: str) -> None:
     """Leave marks of events that go, by which `erased_among` knows them when they come again."""
-    for batch in _batches(event_ids):
+    for batch in batches(event_ids):
         marks = [ErasedEvent(digest=_digest(event_id)) for event_id in batch]
         ErasedEvent._default_manager.using(using).bulk_create(marks, ignore_conflicts=True)
 
@@ -103,15 +101,10 @@ def erased_among(event_ids: Collection[str], using: str) -> set[str]:
     by_digest = {_digest(event_id): event_id for event_id in event_ids}
     return {
         by_digest[digest]
-        for batch in _batches(iter(by_digest))
+        for batch in batches(by_digest)
         for digest in marks.filter(digest__in=batch).values_list("digest", flat=True)
     }
 
 
 def _digest(event_id: str) -> str:
     return sha256(event_id.encode()).hexdigest()
-
-
-def _batches(values: Iterator[str]) -> Iterator[list[str]]:
-    while batch := list(islice(values, BATCH)):
-        yield batch

@@ -15,24 +15,24 @@ from django.db import router, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from metarec_plugin.collect.batches import batches
 from metarec_plugin.collect.consent import consent_of
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.collect.impressions import read_slate
 from metarec_plugin.collect.reading import forget_reading
 from metarec_plugin.collect.subjects import subject_key
 from metarec_plugin.collect.visitor import visitor_of
+from metarec_plugin.conf_rules import KIND
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
 from metarec_plugin.signals import event_recorded
-from metarec_plugin.storefront.declarations import KIND
 
 MAX_PRODUCT, MAX_QUERY, MAX_ID, MAX_SLATE, MAX_SUBJECT = 64, 200, 200, 64, 120
 MAX_QUANTITY, MAX_VALUE, MAX_POSITION = 1_000_000, 1e12, 10_000
 NOBODY = "visitor:none"  # whose event is checked like any other, and not kept
-ID_BATCH = 900
 SENT = (Event.Source.BEACON, Event.Source.API)  # by clients, until they are told that it is stored
 CLOCK_TOLERANCE = timedelta(minutes=5)
-_SUBJECT = re.compile(r"(user|visitor):[^\s\x00]+")
+SUBJECT = re.compile(r"(user|visitor):[^\s\x00]+")
 
 
 def record_event(
@@ -116,12 +116,12 @@ def store(events: Sequence[Event], *, announce: bool = True) -> set[str]:
 
 def known_ids(event_ids: Collection[str], using: str) -> set[str]:
     """Tell which of the ids are in the log, by as many queries as the database's limit on parameters asks for."""
-    asked = list(event_ids)
-    known: set[str] = set()
-    for start in range(0, len(asked), ID_BATCH):
-        batch = Event.objects.using(using).filter(event_id__in=asked[start : start + ID_BATCH])
-        known.update(batch.values_list("event_id", flat=True))
-    return known
+    events = Event.objects.using(using)
+    return {
+        name
+        for batch in batches(event_ids)
+        for name in events.filter(event_id__in=batch).values_list("event_id", flat=True)
+    }
 
 
 def _announce(events: Sequence[Event]) -> None:
@@ -154,7 +154,7 @@ def build_event(
     """Make an unsaved event of checked values. Raises InvalidEvent and names the value that is wrong."""
     now = timezone.now()
     _expect(
-        len(subject) <= MAX_SUBJECT and _SUBJECT.fullmatch(subject),
+        len(subject) <= MAX_SUBJECT and SUBJECT.fullmatch(subject),
         "subject", 'be "user:<pk>" or "visitor:<id>", at most 120 characters', subject,
     )  # fmt: skip
     _expect(isinstance(kind, str) and KIND.fullmatch(kind), "kind", "be a short lower-case word", kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -13,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.utils import timezone
 
+from metarec_plugin.collect.batches import batches
 from metarec_plugin.collect.events import CLOCK_TOLERANCE, MAX_ID, MAX_PRODUCT, MAX_QUERY, MAX_SUBJECT
 from metarec_plugin.collect.importing_values import (
     moment_of,
@@ -26,17 +26,15 @@ from metarec_plugin.collect.importing_values import (
 )
 from metarec_plugin.collect.interactions import COLUMNS, MAX_ORDER
 from metarec_plugin.collect.quarantine import RefusedEvent
-from metarec_plugin.collect.retention import horizon
+from metarec_plugin.collect.retention import TOO_OLD, horizon, require_kept
+from metarec_plugin.conf_rules import KIND
 from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import get_storefront
 
 FIELDS = ("id", "kind", "user", "visitor", "product", "query", "value", "quantity", "price", "at", "order")
 WRITTEN = (*COLUMNS, "query")  # what a row is read into
-LOOKED_UP = 900  # keys asked for by one query
-TOO_OLD = "too_old"
 MOST_KEPT = 500_000  # keys looked up that are remembered; beyond it the memory begins anew
-_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 Row = Sequence[Any]  # one raw value for each of FIELDS, None or "" where it has none
 
 
@@ -66,7 +64,7 @@ class EventReader:
         self._latest = timezone.now() + CLOCK_TOLERANCE
 
     def look_up(self, rows: Iterable[Row]) -> None:
-        """Ask the shop for the users and products of some rows: a query for each LOOKED_UP new ones."""
+        """Ask the shop for the users and products of some rows: few queries, of the new ones alone."""
         storefront = get_storefront()
         rows = list(rows)
         users = {text_of(row[2]) for row in rows}
@@ -82,7 +80,7 @@ class EventReader:
         name, kind, _, _, product, query, value, quantity, price, at, order = row
         kind = (text_of(kind) if kind else "") or self.reading.kind
         if kind not in self._kept:
-            if not _KIND.fullmatch(kind):
+            if not KIND.fullmatch(kind):
                 raise InvalidEvent(
                     f"kind must be a short lower-case word; found {kind[:40]!r}.", "unknown_kind"
                 )
@@ -177,9 +175,7 @@ class EventReader:
             moment = moment_of(str(at), self.reading.date_format, self.reading.time_zone)
         if moment > self._latest:
             raise InvalidEvent("at must not lie in the future.", "invalid_at")
-        if kept is not None and moment < kept:
-            # The next deletion would take it, and the next import bring it back.
-            raise InvalidEvent("at lies before what the shop still keeps.", TOO_OLD)
+        require_kept(moment, kept)  # else the next deletion would take it, and the next import bring it back
         return moment
 
 
@@ -200,9 +196,9 @@ def _learn(memory: dict[str, str | None], names: set[str], model: type[Model], b
     new = [name for name in names if name not in memory]
     memory.update(dict.fromkeys(new))
     field: Any = model._meta.get_field(by) if by else model._meta.pk
-    for start in range(0, len(new), LOOKED_UP):
+    for batch in batches(new):
         parsed: dict[Any, list[str]] = {}
-        for name in filter(None, new[start : start + LOOKED_UP]):
+        for name in filter(None, batch):
             try:
                 parsed.setdefault(sought(field, name), []).append(name)
             except ValidationError:

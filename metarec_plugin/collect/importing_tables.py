@@ -10,13 +10,13 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DatabaseError, models, router, transaction
 from django.db.models import Model
 
+from metarec_plugin.collect.batches import batches
 from metarec_plugin.collect.importing_files import Unreadable
 from metarec_plugin.collect.importing_targets import UNREADABLE, Chunk, Outcome, plain_field
 from metarec_plugin.collect.importing_values import number_of, price_of, sought, text_of
 from metarec_plugin.exceptions import InvalidData, InvalidEvent
 
 FORBIDDEN = ("password", "is_superuser", "is_staff")  # no file makes an administrator or a way in
-LOOKED_UP = 900
 
 
 class RowsTarget:
@@ -70,11 +70,8 @@ class RowsTarget:
             except ValidationError:
                 continue  # said when the row is taken
         found: dict[Any, Model] = {}
-        asked = list(keys)
-        for start in range(0, len(asked), LOOKED_UP):
-            rows = self._model._default_manager.using(self._using).filter(
-                **{f"{self._key.name}__in": asked[start : start + LOOKED_UP]}
-            )
+        for batch in batches(keys):
+            rows = self._model._default_manager.using(self._using).filter(**{f"{self._key.name}__in": batch})
             found.update((getattr(row, self._key.attname), row) for row in rows)
         return found
 

@@ -24,7 +24,7 @@ from metarec_plugin.collect.quarantine import (
     quarantine,
     told,
 )
-from metarec_plugin.collect.retention import horizon
+from metarec_plugin.collect.retention import horizon, require_kept
 from metarec_plugin.collect.subjects import subject_key
 from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.exceptions import InvalidEvent, InvalidSignature
@@ -224,8 +224,7 @@ def _client_time(milliseconds: Any, now: datetime, kept: datetime | None) -> tup
     if not _is_number(milliseconds) or not 0 <= milliseconds < 1e14:
         return None, "unreadable"
     at = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
-    if kept is not None and at < kept:
-        raise InvalidEvent("at lies before what the shop still keeps.", "too_old")
+    require_kept(at, kept)
     if not now - CLIENT_CLOCK_PAST <= at <= now + CLIENT_CLOCK_FUTURE:
         return None, "wrong"
     # Never the moment of arrival itself: that tells an event whose time is not known (collect/retention.py).

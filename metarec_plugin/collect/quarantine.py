@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,6 +17,7 @@ from django.db import router
 from django.db.models import F
 from django.utils import timezone
 
+from metarec_plugin.collect.batches import batches
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event, QuarantinedEvent, QuarantineOverflow
@@ -30,7 +31,6 @@ MOST_PER_SUBJECT = 100  # refused events kept of one subject in an hour: nobody 
 SHARE_OF_NEW = 0.5  # of QUARANTINE_ROWS, that all new subjects together may fill
 COUNTED_FOR = 10.0  # seconds that a count of rows is good for
 SAME_MOMENT = timedelta(minutes=1)  # the log's moment may be the server's where a clock ran ahead by less
-BATCH = 900  # parameters that every database takes in one query
 # What an event says, but for whose it is: a visitor's events become the user's at login.
 TOLD = ("kind", "product", "query", "value", "quantity", "price", "order", "slate", "position", "reverses")
 _counts: dict[str, tuple[int, float]] = {}  # by source: rows, and until when that is good
@@ -156,7 +156,7 @@ def contradicting(came: Sequence[Came]) -> set[int]:
     using = router.db_for_write(Event)
     stored = {
         event_id: (at, context, values)
-        for ids in _batches([each.event_id for each in came])
+        for ids in batches(each.event_id for each in came)
         for event_id, at, context, *values in Event.objects.using(using)
         .filter(event_id__in=ids)
         .values_list("event_id", "at", "context", *TOLD)
@@ -170,7 +170,3 @@ def contradicting(came: Sequence[Came]) -> set[int]:
         if moved or list(each.told) != values:
             found.add(place)
     return found
-
-
-def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from metarec_plugin.collect.events import store
 from metarec_plugin.collect.interactions import COLUMNS, Refused, event_id, event_values
 from metarec_plugin.collect.retention import horizon
-from metarec_plugin.collect.revisions import returns_of, says_the_same, standings
+from metarec_plugin.collect.revisions import returns_of, says_the_same, standings, told_by
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import Interactions
 from metarec_plugin.storefront.rows import interaction_queryset, key_path, stream
@@ -62,7 +62,7 @@ def reread(
         active, event.event_id = known[name]
         if active is None and event.event_id and (since is None or event.at >= since):
             new.append(event)
-        elif active is not None and not says_the_same(active, event):
+        elif active is not None and not says_the_same(told_by(active), told_by(event)):
             changed.append((active, event))
     back = [active for name in lost if (active := known[name].active)]
     returned = returns_of([*back, *(active for active, _ in changed)], source, timezone.now())

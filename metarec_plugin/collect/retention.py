@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,21 +10,29 @@ from django.db import router
 from django.db.models import Exists, F, Min, OuterRef, QuerySet
 from django.utils import timezone
 
+from metarec_plugin.collect.batches import BATCH
 from metarec_plugin.collect.erasing import mark_erased
 from metarec_plugin.collect.events import SENT
+from metarec_plugin.collect.revisions import RETURN
 from metarec_plugin.conf import get_config
+from metarec_plugin.exceptions import InvalidEvent
 from metarec_plugin.models import ErasureReceipt, Event, Experiment, Impression, SubjectState
 from metarec_plugin.storefront import get_storefront
 
 log = logging.getLogger(__name__)
-BATCH = 900  # rows deleted by one statement: no lock is held for long
-RETURN = "return"
+TOO_OLD = "too_old"
 
 
 def horizon(kind: str) -> datetime | None:
     """The moment before which no event of this kind is kept; None: all are."""
     config = get_config()
     return _ago(config.history_days if kind in history_kinds() else config.event_days)
+
+
+def require_kept(at: datetime, kept: datetime | None) -> None:
+    """Raises InvalidEvent for a moment before the horizon."""
+    if kept is not None and at < kept:
+        raise InvalidEvent("at lies before what the shop still keeps.", TOO_OLD)
 
 
 def history_kinds() -> set[str]:
@@ -40,7 +47,8 @@ def _ago(days: int | None) -> datetime | None:
 
 
 def expire() -> dict[str, int]:
-    """Delete what is older than METAREC says, a batch at a time. Returns how many rows of each kind went.
+    """Delete what is older than METAREC says, BATCH rows by a statement: no lock is held for long. Returns how many
+    rows of each kind went.
 
     What a running experiment, or one that ended within IMPRESSION_DAYS, is measured by stays until then.
     """
@@ -92,7 +100,7 @@ def _delete(rows: QuerySet[Any], before: datetime | None, moment: str = "at") ->
         batch: list[tuple[Any, datetime]] = list(old.order_by(moment).values_list("pk", moment)[:BATCH])
         if not batch:
             return removed
-        old = _of(rows, [pk for pk, _ in batch])
+        old = rows.model._default_manager.filter(pk__in=[pk for pk, _ in batch])
         if rows.model is Event:
             _mark_untimed(old)
         removed += old.delete()[0]
@@ -105,8 +113,4 @@ def _mark_untimed(events: QuerySet[Any]) -> None:
     One sent again with its time is refused as too old; these would be taken for new ones.
     """
     untimed = events.filter(source__in=SENT, at=F("received_at")).values_list("event_id", flat=True)
-    mark_erased(untimed.iterator(), router.db_for_write(Event))
-
-
-def _of(rows: QuerySet[Any], keys: Iterable[Any]) -> QuerySet[Any]:
-    return rows.model._default_manager.filter(pk__in=list(keys))
+    mark_erased(untimed, router.db_for_write(Event))

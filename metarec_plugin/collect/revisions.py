@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.models import Event
 
-RETURN_SUFFIX = ":return"
+RETURN = "return"  # the kind of an event that takes one back
+RETURN_SUFFIX = f":{RETURN}"
 REVISION = "#"  # purchase:7:1, then purchase:7:1#2, where the row came to say something else
 ROWS = 400  # two ids each: an event and its return
 
@@ -70,7 +72,21 @@ def _events(names: Collection[str], using: str) -> dict[str, Event]:
     return found
 
 
-def says_the_same(event: Event, row: Event) -> bool:
+class Told(NamedTuple):
+    """What an event, or the row behind it, says."""
+
+    subject: str
+    product: str
+    value: float | None
+    quantity: int
+    price: Decimal | None
+
+
+def told_by(event: Event) -> Told:
+    return Told(*(getattr(event, name) for name in Told._fields))
+
+
+def says_the_same(event: Told, row: Told) -> bool:
     """Whether a recorded event still says what its row does.
 
     A visitor's event may be a user's by now: a login gave it to them, and the order still names the visitor. The
@@ -94,7 +110,7 @@ def returns_of(events: Iterable[Event], source: str, at: datetime) -> list[Event
         Event(
             event_id=event.event_id + RETURN_SUFFIX,
             subject=event.subject,
-            kind="return",
+            kind=RETURN,
             product=event.product,
             quantity=event.quantity,
             price=event.price,

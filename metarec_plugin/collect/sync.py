@@ -18,14 +18,13 @@ from metarec_plugin.collect.bulk import EventWriter
 from metarec_plugin.collect.interactions import COLUMNS, Refused, Values, event_id, event_values
 from metarec_plugin.collect.reread import Reread, reread
 from metarec_plugin.collect.retention import horizon
-from metarec_plugin.collect.revisions import RETURN_SUFFIX, row_id
+from metarec_plugin.collect.revisions import RETURN_SUFFIX, Told, row_id, says_the_same
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import Interactions, get_storefront
 from metarec_plugin.storefront.raw import raw_stream
 from metarec_plugin.storefront.rows import CHUNK, interaction_queryset, stream
 
-TOLD = ("subject", "product", "value", "quantity", "price")
 Progress = Callable[[int, int], None]
 BATCH = 900  # events looked at again by one query
 
@@ -103,12 +102,12 @@ def _look_again(interactions: Interactions, since: datetime | None, recent: date
 
 
 class Recorded(NamedTuple):
-    """The newest event of a row: the id of the row's first one, its own, its moment and what it says (TOLD)."""
+    """The newest event of a row: the id of the row's first one, its own, its moment and what it says."""
 
     row_id: str
     event_id: str
     at: datetime
-    told: tuple[Any, ...]
+    told: Told
 
 
 def _unchanged(interactions: Interactions, batch: Mapping[Any, Recorded]) -> set[Any]:
@@ -123,8 +122,9 @@ def _unchanged(interactions: Interactions, batch: Mapping[Any, Recorded]) -> set
         except Refused:
             continue
         recorded = batch[row.pk]
-        told = tuple(values[name] for name in TOLD)
-        if (values["event_id"], told) == (recorded.row_id, recorded.told) and recorded.event_id not in back:
+        told = Told(*(values[name] for name in Told._fields))
+        is_same = values["event_id"] == recorded.row_id and says_the_same(recorded.told, told)
+        if is_same and recorded.event_id not in back:
             same.add(row.pk)
     return same
 
@@ -137,7 +137,7 @@ def _recorded(interactions: Interactions, since: datetime | None, last: int) -> 
     )
     if since is not None:
         ours = ours.filter(at__gte=since)
-    columns = ("pk", "at", "event_id", "order", *TOLD)
+    columns = ("pk", "at", "event_id", "order", *Told._fields)
     after: tuple[int, datetime] | None = None
     while True:
         left = ours
@@ -154,7 +154,7 @@ def _recorded(interactions: Interactions, since: datetime | None, last: int) -> 
             start = event_id(interactions.kind, "", order or None)
             if first.startswith(start):
                 try:
-                    found[to_key(first.removeprefix(start))] = Recorded(first, name, at, tuple(told))
+                    found[to_key(first.removeprefix(start))] = Recorded(first, name, at, Told(*told))
                 except ValidationError:
                     continue  # an event that somebody else named, and no row's
         yield found

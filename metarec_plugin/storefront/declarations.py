@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from django.db.models import Q
 
-KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")  # what the kind of an event may be
 REQUIRED_ROLES = ("user", "product", "at")  # paths that an Interactions cannot do without
 
 

@@ -10,8 +10,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db.models import CompositePrimaryKey, Model
 
+from metarec_plugin.conf_rules import KIND
 from metarec_plugin.storefront.base import Storefront
-from metarec_plugin.storefront.declarations import KIND, REQUIRED_ROLES, Interactions, Products, Users
+from metarec_plugin.storefront.declarations import REQUIRED_ROLES, Interactions, Products, Users
 from metarec_plugin.storefront.keys import key_field
 from metarec_plugin.storefront.paths import BrokenPath, Walk, condition_paths, excludes_null, walk
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from metarec_plugin.collect.erasing import forget_subjects
+from metarec_plugin.collect.events import SUBJECT
 from metarec_plugin.models import ErasureReceipt
-
-_SUBJECT = re.compile(r"(user|visitor):[^\s\x00]+")
 
 
 class Command(BaseCommand):
@@ -30,7 +28,7 @@ class Command(BaseCommand):
         self, *args: Any, subject: str | None, user: str | None, visitor: str | None, **options: Any
     ) -> None:
         named = subject or (f"user:{user}" if user else f"visitor:{visitor}")
-        if not _SUBJECT.fullmatch(named):
+        if not SUBJECT.fullmatch(named):
             raise CommandError(f'A subject is "user:<key>" or "visitor:<id>"; found {named!r}.')
         receipt = forget_subjects([named], ErasureReceipt.By.COMMAND)
         told = {
