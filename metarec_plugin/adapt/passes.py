@@ -109,15 +109,14 @@ class Said:
                 block += np.dot(factor * weights, rows[:, part], out=room)
 
 
-def leading(logits: np.ndarray, log_prior: np.ndarray, fine: int | None = None) -> np.ndarray:
-    """Return about `fine` of the products with the highest (N,) logits, and as many by logit - LIFT * log prior."""
-    fine = FINE if fine is None else fine
+def leading(logits: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    """Return about FINE of the products with the highest (N,) logits, and as many by logit - LIFT * log prior."""
     n, step = len(logits), max(1, len(logits) // SAMPLE)
-    if fine >= n:
+    if FINE >= n:
         return np.arange(n)
     # The bars are those of every so many-th product: a pass over all of them costs less than finding the n-th best.
     part, prior = logits[::step], np.float32(LIFT) * log_prior[::step]
-    place = len(part) - max(1, fine // step)
+    place = len(part) - max(1, FINE // step)
     bar, lifted_bar = (np.partition(each, place)[place] for each in (part, part - prior))
     found = []
     for each in blocks(n):

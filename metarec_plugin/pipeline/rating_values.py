@@ -11,14 +11,18 @@ import numpy as np
 import polars as pl
 
 from metarec_plugin.exceptions import InvalidData
+from metarec_plugin.preprocess.clean import Rule
 from metarec_plugin.preprocess.clean import clean as cleaned_by
-from metarec_plugin.preprocess.cleaned import cleaned_file, log_rules
+from metarec_plugin.preprocess.cleaned import cleaned_file, log_rules, training_rows
 from metarec_plugin.preprocess.files import countable, distinct, scan_events
 from metarec_plugin.preprocess.log import COLUMNS, read_log
 from metarec_plugin.preprocess.splits import TEST, TRAIN, VALIDATION, split_hashed, split_shuffled
 from metarec_plugin.train.rating_episodes import Ratings
 
 MIN_RATINGS = 5  # of a product, by training users
+NO_VALUE = Rule(
+    "no_value", "without a number", ("value",), lambda e: ~e["value"].is_finite().fill_null(False)
+)
 WHERE = (
     "Give --events a file with a numeric column of that name, map it in Interactions(value=...), or record it with "
     "record_event(..., value=4)."
@@ -44,13 +48,15 @@ def ratings_from_file(
     value: str = "value",
 ) -> RatingData:
     """Return the values of an event file, its users split 70/10/20 as the user track does. Raises InvalidData."""
-    events = scan_events(path, whole=clean)
-    source: dict[str, Any] = {"events": str(path), "rows": len(events), "split": "shuffled"}
+    read = _with_value(scan_events(path, whole=clean), kinds, value)
+    source: dict[str, Any] = {"events": str(path), "rows": len(read), "split": "shuffled"}
+    events = countable(read.filter(pl.col("value").is_finite()), kinds, None)
+    sides = split_shuffled(events, seed)
     if clean:
-        cleaned = cleaned_file(events, kinds)
+        cleaned = cleaned_file(read, kinds, training=training_rows(sides), last=(NO_VALUE,))
         events, source = cleaned.events, source | cleaned.source()
-    events = countable(_valued(events, kinds, value), kinds, None)
-    return _rating_data(events, lambda kept: split_shuffled(kept, seed), source, kinds, value)
+        events = events.with_columns(pl.col("subject", "product").cast(pl.String))
+    return _rating_data(events, lambda _: sides, source, kinds, value)
 
 
 def ratings_from_log(seed: int, kinds: Sequence[str] | None = None, value: str = "value") -> RatingData:
@@ -58,14 +64,14 @@ def ratings_from_log(seed: int, kinds: Sequence[str] | None = None, value: str =
 
     kinds: of events, by default the one that has values; where several have, one must be named.
     """
-    read = read_log(kinds, tuple(dict.fromkeys((*COLUMNS, value))))
-    cleaned = cleaned_by(_valued(read, kinds, value), log_rules(seed=seed))
+    read = _with_value(read_log(kinds, tuple(dict.fromkeys((*COLUMNS, value)))), kinds, value)
+    cleaned = cleaned_by(read, (*log_rules(seed=seed), NO_VALUE))
     source = {"events": "event log", **cleaned.source(samples=False), "split": "hashed"}
     return _rating_data(cleaned.events, lambda kept: split_hashed(kept, seed), source, kinds, value)
 
 
-def _valued(events: pl.DataFrame, kinds: Sequence[str] | None, value: str) -> pl.DataFrame:
-    """The events that have a finite value, named "value", all of one scale."""
+def _with_value(events: pl.DataFrame, kinds: Sequence[str] | None, value: str) -> pl.DataFrame:
+    """The events with the value that is asked for as "value". Raises InvalidData unless they have some of one scale."""
     if value not in events.columns or not events[value].dtype.is_numeric():
         found = f"{value} of type {events[value].dtype}" if value in events.columns else "no such column"
         raise InvalidData(f"The ratings track needs numbers in the column {value}; found {found}. {WHERE}")
@@ -84,7 +90,7 @@ def _valued(events: pl.DataFrame, kinds: Sequence[str] | None, value: str) -> pl
             f"The ratings track needs values of one scale; found a {value} in events of several kinds: "
             f"{', '.join(f'{kind} ({n})' for kind, n in counts)}. Name one, such as --kinds {counts[0][0]}."
         )
-    return has
+    return events
 
 
 def _rating_data(

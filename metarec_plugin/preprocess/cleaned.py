@@ -26,10 +26,11 @@ def cleaned_file(
     products: Path | str | None = None,
     training: Training | None = None,
     first: Sequence[Rule] = (),
+    last: Sequence[Rule] = (),
 ) -> Cleaned:
     """Clean the rows of an event file by METAREC["CLEANING"], and by what a file of products says of them.
 
-    first: rules before the standard ones.
+    first, last: rules before and after the standard ones.
     """
     known = read_products(products) if products else None
     options = dict(get_config().cleaning)
@@ -44,7 +45,7 @@ def cleaned_file(
         code_patterns=codes,
         **options,
     )
-    return clean(events, (*first, *rules))
+    return clean(events, (*first, *rules, *last))
 
 
 def training_rows(sides: pl.DataFrame) -> Training:
@@ -76,7 +77,7 @@ def cleaned_log(
     # A return that names no purchase, as of an import, is set against the purchases read here.
     read = read_log(kinds, columns, returns=bool(bought_of(kinds)))
     rules = log_rules(kinds, seed)
-    return clean(read, rules if min_value is None else (*rules, _low_value(min_value)))
+    return clean(read, (*rules, *low_value(min_value)))
 
 
 def log_rules(kinds: Sequence[str] | None = None, seed: int = 0) -> tuple[Rule, ...]:
@@ -114,8 +115,12 @@ def bought_of(kinds: Collection[str]) -> Collection[str]:
     return set(kinds) & set(BOUGHT) or set(kinds) - {*REPORTED, *get_config().dislikes}
 
 
-def _low_value(least: float) -> Rule:
+def low_value(least: float | None) -> tuple[Rule, ...]:
+    """The rule of a least value, where there is one."""
+    if least is None:
+        return ()
+
     def drops(events: pl.DataFrame) -> pl.Series:
         return ~(events["value"] >= least).fill_null(False)
 
-    return Rule("low_value", f"without a value of at least {least:g}", ("value",), drops)
+    return (Rule("low_value", f"without a value of at least {least:g}", ("value",), drops),)

@@ -14,7 +14,13 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess import splits
 from metarec_plugin.preprocess.clean import RuleReport
-from metarec_plugin.preprocess.cleaned import cleaned_file, cleaned_log, not_yet_known, training_rows
+from metarec_plugin.preprocess.cleaned import (
+    cleaned_file,
+    cleaned_log,
+    low_value,
+    not_yet_known,
+    training_rows,
+)
 from metarec_plugin.preprocess.files import countable, distinct, occurrences, scan_events
 from metarec_plugin.preprocess.histories import MIN_QUERY, Dataset, Histories, Occurrences
 
@@ -50,11 +56,12 @@ def dataset_from_file(
         events = countable(events, kinds, min_value)
         return _on_track(events, track, lambda kept: splits.split_shuffled(kept, seed), source)
     read = countable(events, kinds, min_value)
-    cut = splits.split_by_time(distinct(read)) if track == "time" else None
+    cut = splits.split_by_time(read) if track == "time" else None
     sides = splits.split_shuffled(read, seed) if cut is None else cut.sides
     first = () if cut is None else (not_yet_known(cut),)
-    cleaned = cleaned_file(events, kinds, products, training_rows(sides), first)
-    events = countable(cleaned.events, kinds, min_value)
+    cleaned = cleaned_file(events, kinds, products, training_rows(sides), first, low_value(min_value))
+    # What is kept counts, whatever the loader without cleaning would leave out: rules may be switched off.
+    events = cleaned.events.with_columns(pl.col("subject", "product").cast(pl.String))
     return _on_track(events, track, lambda _: sides, source | cleaned.source(), cut)
 
 

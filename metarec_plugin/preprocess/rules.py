@@ -19,6 +19,7 @@ MAX_QUANTITY = 10_000  # more than this of one product in one line is a slip of 
 MAX_PRICE = 1_000_000  # of one piece, in the shop's currency
 MEASURE = 100  # a product that is usually bought in more than this is sold by measure
 EARLIEST = datetime(1990, 1, 1)
+NEEDED = ("missing_subject", "missing_product", "other_kind")  # of what these drop nothing can be learned
 BOT_ACTIONS = 600  # different moments within an hour: one every six seconds, the hour through
 
 Bound = Callable[[pl.DataFrame], pl.Series]
@@ -46,7 +47,7 @@ def standard_rules(
     kinds, recommendable: what counts, None for anything; bought: the kinds that returns take back; non_products: what
     the catalogue says are none, where it says nothing the code patterns do; training: whose rows statistics are of,
     None for everybody's; latest: naive UTC, None for tomorrow; bulk_deviations: None leaves bulk buyers in. Raises
-    ConfigurationError on an unknown name.
+    ConfigurationError on an unknown name, and on one of NEEDED.
     """
     late = latest or tomorrow()
     rules = [
@@ -102,8 +103,12 @@ def standard_rules(
         deviations = bulk_deviations
         why = f"of a buyer with more events than {deviations:g} robust deviations above the median"
         rules.append(Rule("bulk", why, ("subject",), lambda e: bulk(e, deviations, training)))
+    if needed := [name for name in NEEDED if name in without]:
+        raise ConfigurationError(
+            f"Cleaning cannot leave out {', '.join(needed)}: nothing can be learned of such rows (METAREC['CLEANING'])."
+        )
     # `bulk` and the rules of a catalogue may be named whether they are on or not.
-    unknown = set(without) - {rule.name for rule in rules} - {"other_kind", "not_recommendable", "bulk"}
+    unknown = set(without) - {rule.name for rule in rules} - {"not_recommendable", "bulk"}
     if unknown:
         raise ConfigurationError(
             f"Cleaning has no rule called {', '.join(sorted(unknown))}; it has "

@@ -15,13 +15,12 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 @dataclass(frozen=True, eq=False)
 class TimeSplit:
-    """Sides by when a subject was first seen, and the events that may be known.
+    """Sides by when a subject was first seen.
 
     Whoever was first seen before `validation_from` trains, before `t0` validates, and later tests. Training and
-    validation subjects keep their events before t0 only.
+    validation subjects keep their events before t0 only (`known_at`).
     """
 
-    events: pl.DataFrame  # as given, less what nobody at t0 could know and what has no time
     sides: pl.DataFrame  # (subject, side)
     validation_from: float  # epoch seconds
     t0: float  # epoch seconds
@@ -78,7 +77,7 @@ def split_by_time(events: pl.DataFrame, validation: float = 0.1, test: float = 0
         .then(pl.lit(VALIDATION))
         .otherwise(pl.lit(TEST)),
     )
-    return TimeSplit(known_at(t0, events, sides), sides, validation_from, t0)
+    return TimeSplit(sides, validation_from, t0)
 
 
 def known_at(t0: float, events: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:

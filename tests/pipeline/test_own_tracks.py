@@ -121,6 +121,30 @@ def test_without_a_taste_the_rating_head_is_not_far_from_the_bias_model(tmp_path
         assert abs(rows[solver]["absolute_error_less"]["mean"]) < 0.05
 
 
+def test_with_cleaning_ratings_are_of_the_same_users_on_the_same_sides_and_each_row_is_counted(
+    tmp_path: Path,
+):
+    path = rated(tmp_path / "rated.parquet", taste=0.0)
+    rows = pl.read_parquet(path).with_row_index("n").with_columns(
+        at=pl.when(pl.col("user_id") == "u7").then(None).otherwise(pl.datetime(2026, 1, 1)),
+        value=pl.when(pl.col("n") % 50 == 0).then(None).otherwise(pl.col("value")),
+    )  # fmt: skip
+    rows.drop("n").rename({"at": "timestamp"}).write_parquet(path)
+    plain, clean = (ratings_from_file(path, clean=cleaned) for cleaned in (False, True))
+    by_rule = {rule["rule"]: rule["rows"] for rule in clean.source["cleaning"] if rule["rows"]}
+    assert by_rule == {"date": 24, "no_value": 96}
+    assert clean.source["rows"] == 4800
+    assert clean.source["rows_kept"] == 4800 - 24 - 96
+    # One of 200 users has gone; nobody else is on another side.
+    sizes = [
+        [len(getattr(each, side).indptr) - 1 for side in ("train", "validation", "test")]
+        for each in (plain, clean)
+    ]
+    assert sizes[0] == [140, 20, 40]
+    assert sum(before != after for before, after in zip(*sizes)) == 1
+    assert sum(sizes[1]) == 199
+
+
 def test_any_number_is_told_alike_in_its_own_units(tmp_path: Path):
     data = ratings_from_file(rated(tmp_path / "values.parquet", taste=1.0))
     large = ratings_from_file(

@@ -94,6 +94,12 @@ def test_switching_off_what_does_not_exist_is_an_error():
         standard_rules(without=["zero_prise"])
 
 
+@pytest.mark.parametrize("name", ["missing_subject", "missing_product", "other_kind"])
+def test_what_nothing_can_be_learned_of_cannot_be_let_in(name):
+    with pytest.raises(ConfigurationError, match=f"cannot leave out {name}"):
+        standard_rules(without=["bot", name])
+
+
 def test_rules_are_skipped_where_their_column_is_missing():
     events = pl.DataFrame({"subject": ["u1", None], "product": ["p1", "p2"]})
     cleaned = clean(events, standard_rules())

@@ -212,6 +212,26 @@ def test_a_shopper_is_on_one_side_with_and_without_cleaning(write, track: str):
     assert source["rows_kept"] + sum(rule["rows"] for rule in source["cleaning"]) == len(rows)
 
 
+@pytest.mark.parametrize("options", [{}, {"min_value": 3.0}])
+def test_what_cleaning_keeps_is_what_is_learned_from(write, settings, options: dict[str, float]):
+    rows = [
+        {**row, "price": float(number % 3), "value": float(number % 6)} for number, row in enumerate(shop())
+    ]
+    for row in rows[::7]:
+        row["user_id"] = None
+    settings.METAREC = {**settings.METAREC, "CLEANING": {"without": ["zero_price"]}}
+    dataset = dataset_from_file(write(rows), clean=True, **options)
+    by_rule = {rule["rule"]: rule["rows"] for rule in dataset.source["cleaning"]}
+    least = options.get("min_value", 0.0)
+    kept = [row for row in rows if row["user_id"] is not None and row["value"] >= least]
+    assert by_rule.get("low_value", 0) == sum(row["value"] < least for row in rows if row["user_id"])
+    assert dataset.source["rows_kept"] == len(kept)
+    pairs = {(row["user_id"], row["product_id"]) for row in kept if row["product_id"] in dataset.product_keys}
+    assert dataset.train.products.size + dataset.validation.products.size + dataset.test.products.size == len(
+        pairs
+    )
+
+
 def test_rows_that_differ_in_a_column_that_is_not_learned_from_are_no_duplicates(write):
     rows = [{**row, "session": "s"} for row in shop()]
     path = write([*rows, rows[0], {**rows[1], "session": "t"}])

@@ -9,7 +9,7 @@ import pytest
 
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess.dataset import dataset_from_file
-from metarec_plugin.preprocess.splits import TEST, TRAIN, VALIDATION, split_by_time
+from metarec_plugin.preprocess.splits import TEST, TRAIN, VALIDATION, known_at, split_by_time
 
 START = datetime(2024, 1, 1)
 
@@ -92,9 +92,10 @@ def test_shoppers_of_one_instant_stay_together():
 def test_events_without_a_time_take_no_part_in_the_time_track():
     events = newcomers(20).rename({"user_id": "subject", "product_id": "product", "timestamp": "at"})
     extra = pl.DataFrame({"subject": ["timeless", "u000"], "product": ["p00", "p99"], "at": [None, None]})
-    cut = split_by_time(pl.concat([events, extra], how="vertical_relaxed"))
+    events = pl.concat([events, extra], how="vertical_relaxed")
+    cut = split_by_time(events)
     assert "timeless" not in cut.sides["subject"]
-    assert "p99" not in cut.events["product"]
+    assert "p99" not in known_at(cut.t0, events, cut.sides)["product"]
 
 
 @pytest.mark.parametrize(
