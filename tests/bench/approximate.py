@@ -1,6 +1,6 @@
 """Approximate search beside exact: how much of its list is found, what that costs in NDCG, how much time it saves.
 
-usage: python -m tests.bench.approximate [--products 100000,1000000] [--trained 100000] [--supports 200]
+usage: python -m tests.bench.approximate [--products 100000,200000,1000000] [--trained 100000] [--supports 200]
                                          [--json OUT]
 Up to --trained products a mixture is trained on a planted store (tests.bench.stores) and asked by its test shoppers.
 Beyond that vectors are planted: departments, shelves and products' own parts, popularity by a power law. Their maps say
@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -184,7 +186,7 @@ def main() -> None:
     parser.add_argument("--supports", type=int, default=200)
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "bench" / "approximate.json")
     options = parser.parse_args()
-    command = f"python -m tests.bench.approximate --products {options.products} --supports {options.supports}"
+    command = shlex.join(["python", "-m", "tests.bench.approximate", *sys.argv[1:]])
     rows: list[Figures] = []
     for n_products in map(int, options.products.split(",")):
         rows.append(measure(n_products, n_products <= options.trained, options.supports))

@@ -37,12 +37,13 @@ def _accounts(files: Figures) -> str:
 
 
 def _faults(files: Figures) -> str:
-    wrong, put_in, variants = [], 0, 0
+    wrong, put_in, variants, rules = [], 0, 0, dict[str, None]()
     for name, file in files.items():
         for variant in file["faults"]:
             variants += 1
+            put_in += variant["rows"]["read"] - file["read"]
+            rules |= dict.fromkeys(variant["put_in_and_found"])
             for rule, (put, seen) in variant["put_in_and_found"].items():
-                put_in += put
                 if put != seen:
                     wrong.append(
                         f"{TITLES.get(name, name)}, seed {variant['seed']}, `{rule}`: {put:,} put in, {seen:,} found"
@@ -50,11 +51,13 @@ def _faults(files: Figures) -> str:
     said = (
         f"not so: {'; '.join(wrong)}"
         if wrong
-        else "each was found under the rule meant for it, and no row else"
+        else "the count of each rule rose by just the rows meant for it, and that of no other rule rose"
     )
     return (
-        f"Into {variants} variants of these files {put_in:,} faults were put, drawn by seed: {said}. In every variant "
-        "the rows kept and those dropped by rule add up to the rows read.\n"
+        "The median of `measure` is over all shoppers here; a run takes that of its training shoppers.\n\n"
+        f"Into {variants} variants of these files {put_in:,} rows with faults were put, drawn by seed, for "
+        f"{', '.join(f'`{rule}`' for rule in rules)}: {said}. In every variant the rows kept and those dropped by rule "
+        "add up to the rows read.\n"
     )
 
 

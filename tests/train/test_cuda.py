@@ -58,7 +58,7 @@ def store() -> Dataset:
 @pytest.fixture
 def twelve_steps(monkeypatch):
     """Twelve steps in float32 from vectors that know nothing."""
-    steps = partial(TrainerConfig, max_steps=12, validate_at=(4,), average=0.0, precision="float32")
+    steps = partial(TrainerConfig, max_steps=12, validate_at=(4,), average=0.0)
     for name, change in {**CHANGES, "TrainerConfig": steps}.items():
         monkeypatch.setattr(learners, name, change)
     monkeypatch.setattr(mixture, "GateConfig", GATE)
