@@ -79,7 +79,7 @@ def approximate(found: Figures) -> str:
         "medians of processor time on one core, of adapting and ranking by turns. Trained: for 30 seconds, on "
         "a simulated store, asked by its test shoppers. Planted: vectors of departments, shelves and own parts, maps "
         "without values, so that nothing but what is approximated ranks. Above the default size of 200,000 no trained "
-        "mixture was measured; below it, where the few products that share cells save nothing, exact search is faster.\n\n"
+        "mixture was measured; well below it, where few products share cells, exact search is faster.\n\n"
     ) + "\n".join(
         [
             table(

@@ -65,7 +65,9 @@ CLEANING = {
         "online-retail": {
             "read": 1_000, "kept": 900,
             "rules": [{"rule": "duplicate", "why": "twice", "rows": 100, "changed": 0}],
-            "faults": [{"seed": 1, "rows": {"read": 1_100}, "put_in_and_found": {"duplicate": [50, 50], "date": [50, 49]}}],
+            "faults": [
+                {"seed": 1, "rows": {"read": 1_100}, "put_in_and_found": {"duplicate": [50, 50], "date": [50, 49]}}
+            ],
         }
     },
     "stated": [{"what": "rows", "stated": 1_000, "found": 1_000}, {"what": "twins", "stated": None, "found": 224}],
@@ -300,7 +302,8 @@ GPU = {
             CLEANING,
             [
                 "|  | `duplicate`: twice | 100 | 0 |",
-                "100 rows with faults were put, drawn by seed, for `duplicate`, `date`: not so: Online Retail, seed 1, `date`: 50 put in, 49 found",
+                "100 rows with faults were put, drawn by seed, for `duplicate`, `date`: not so: Online Retail, seed 1, "
+                "`date`: 50 put in, 49 found",
                 "| twins | – | 224 |",
                 "3.0 times as long (medians of 7 rounds",
                 "| what cleaning left of test shoppers | 800 | 3,000 | 0.1200 | 0.1180 | +0.0020 [-0.0010, +0.0050] |",
