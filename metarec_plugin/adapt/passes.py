@@ -112,7 +112,7 @@ class Said:
 def leading(logits: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
     """Return about FINE of the products with the highest (N,) logits, and as many by logit - LIFT * log prior."""
     n, step = len(logits), max(1, len(logits) // SAMPLE)
-    if FINE >= n:
+    if n <= FINE:
         return np.arange(n)
     # The bars are those of every so many-th product: a pass over all of them costs less than finding the n-th best.
     part, prior = logits[::step], np.float32(LIFT) * log_prior[::step]

@@ -33,7 +33,7 @@ _DEFAULTS = {"track": "user", "learners": ALL, "ks": KS, "device": "auto"}
 def dataset_of(options: Options, seed: int) -> Dataset:
     """Return the dataset of the file, or of the shop's own log without one."""
     if options["events"] is None:
-        return dataset_from_log(seed, options["kinds"], options["min_value"], options["track"])[0]
+        return dataset_from_log(seed, options["kinds"], options["min_value"], options["track"])
     return dataset_from_file(
         options["events"],
         options["kinds"],

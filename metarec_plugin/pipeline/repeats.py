@@ -13,23 +13,21 @@ from metarec_plugin.evaluate.repeat_tuning import tune_repeats
 from metarec_plugin.evaluate.repeats import RepeatParams
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.pipeline.candidates import Candidate
-from metarec_plugin.preprocess.clean import RuleReport
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.histories import Dataset
 
 SHOPPERS = 2_000  # validation shoppers that choose the term: each is scored once for each k
 
 
-def read_run(seed: int) -> tuple[Dataset, Dataset | None, tuple[RuleReport, ...]]:
-    """Return the dataset of a run, the same with every event where somebody bought a product twice, and the cleaning.
+def read_run(seed: int) -> tuple[Dataset, Dataset | None]:
+    """Return the dataset of a run, and the same with every event where somebody bought a product twice.
 
     Raises InvalidData as `dataset_from_log` does.
     """
     try:
-        again, cleaning = dataset_from_log(seed, track="repeat")
+        again = dataset_from_log(seed, track="repeat")
     except InvalidData:  # nobody bought twice; if something else is wrong the next line says it
-        dataset, cleaning = dataset_from_log(seed)
-        return dataset, None, cleaning
+        return dataset_from_log(seed), None
     dataset = replace(
         again,
         train=replace(again.train, occurrences=None),
@@ -37,7 +35,7 @@ def read_run(seed: int) -> tuple[Dataset, Dataset | None, tuple[RuleReport, ...]
         test=replace(again.test, occurrences=None),
         source={**again.source, "track": "user"},
     )
-    return dataset, again, cleaning
+    return dataset, again
 
 
 def with_repeats(candidate: Candidate, again: Dataset | None, ks: Sequence[int] = KS) -> Candidate:

@@ -94,7 +94,7 @@ def _new(options: Options, command: str, progress: Progress) -> dict[str, Any]:
     check_learner_options(own)
     table = _table(options)
     if options["events"] is None:
-        dataset = dataset_from_log(seed, options["kinds"], options["min_value"])[0]
+        dataset = dataset_from_log(seed, options["kinds"], options["min_value"])
     else:
         dataset = dataset_from_file(
             options["events"], options["kinds"], options["min_value"], seed, options["clean"], options["products"]

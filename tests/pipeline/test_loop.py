@@ -15,6 +15,7 @@ from metarec_plugin.models import Event, ModelVersion, SubjectState, TrainingRun
 from metarec_plugin.pipeline import runs
 from metarec_plugin.pipeline.states import refresh
 from metarec_plugin.pipeline.train import train_run
+from metarec_plugin.preprocess.cleaned import cleaned_log
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.splits import TEST, TRAIN, side_of
 from metarec_plugin.publish.bundle import read_bundle
@@ -75,12 +76,12 @@ def test_a_paid_order_is_in_the_next_runs_data_and_changes_the_next_versions_sco
     shelf = planted.shelf_of(next(iter(had)))
     # From two other shelves: products that nobody has bought together yet.
     first, second = (planted.products[((shelf + step) % 3) * PER_SHELF] for step in (1, 2))
-    before_data, _ = dataset_from_log(0)
+    before_data = dataset_from_log(0)
     before = model_of(version_of(train("closed_form"), "closed_form"))
 
     buy(member, [first, second], timezone.now())
 
-    after_data, _ = dataset_from_log(0)
+    after_data = dataset_from_log(0)
     assert Event.objects.filter(subject=f"user:{member.user_id}").count() == len(had) + 2
     assert len(after_data.train.products) == len(before_data.train.products) + 2
     assert len(after_data.validation.products) == len(before_data.validation.products)
@@ -95,9 +96,9 @@ def test_a_paid_order_is_in_the_next_runs_data_and_changes_the_next_versions_sco
 
 def test_a_held_out_shoppers_order_moves_nobody_to_another_side(planted):
     member = next(m for m in planted.members if side_of(f"user:{m.user_id}", 0) == TEST)
-    before, _ = dataset_from_log(0)
+    before = dataset_from_log(0)
     buy(member, planted.products[:2], timezone.now())
-    after, _ = dataset_from_log(0)
+    after = dataset_from_log(0)
     for side in ("train", "validation", "test"):
         assert np.array_equal(getattr(before, side).subjects, getattr(after, side).subjects)
     assert np.array_equal(before.train.products, after.train.products)
@@ -130,7 +131,7 @@ def test_without_a_version_there_are_no_states_to_refresh(planted):
 
 def test_a_runs_report_counts_what_cleaning_dropped_and_names_nobody(planted):
     record_event("user:dirty", "purchase", planted.keys[0], quantity=0)
-    _, cleaning = dataset_from_log(0)
+    cleaning = cleaned_log().report
     assert "user:dirty" in {row["subject"] for rule in cleaning for row in rule.sample}
     stored = train("closed_form").report["data"]["cleaning"]
     assert [(each["rule"], each["why"], each["rows"]) for each in stored] == [

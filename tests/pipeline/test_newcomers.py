@@ -25,7 +25,7 @@ def served(planted, monkeypatch):
     """Item-kNN of the planted shop with what its features say, promoted."""
     monkeypatch.setattr(current, "_served", current.Served())
     monkeypatch.setattr(newcomers._shelves, "_made", {})
-    dataset, _ = dataset_from_log(seed=0)
+    dataset = dataset_from_log(seed=0)
     bare = make_candidate(dataset, "item_knn", "linear", item_knn_arrays(dataset, 10.0))
     candidate = with_content(bare, content_of(dataset, 0))
     version = uuid.uuid4()
@@ -57,7 +57,7 @@ def test_a_shop_that_declares_no_features_trains_without_them(planted):
         users = Users(model="auth.User")
         products = Products(model="shop.Product", title="name", url="get_absolute_url")
 
-    dataset, _ = dataset_from_log(seed=0)
+    dataset = dataset_from_log(seed=0)
     from metarec_plugin.pipeline import newcomers as stage
 
     with pytest.MonkeyPatch.context() as patch:

@@ -88,7 +88,7 @@ def test_the_weather_that_decides_what_is_bought_is_found_through_the_import(reg
         )
     Event.objects.all().delete()
     sync(full=True)
-    dataset, _ = dataset_from_log(0)
+    dataset = dataset_from_log(0)
     plain = make_candidate(dataset, "popularity", "popularity", {})
     groups = PriorFits(dataset, known_of_shop(dataset)).added_to(plain).report["priors"]
     assert list(groups) == ["context"]  # nobody declares anything

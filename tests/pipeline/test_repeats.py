@@ -47,8 +47,8 @@ def loyal(planted: PlantedShop) -> PlantedShop:
 
 
 def test_a_run_reads_the_log_as_it_is_read_without_repeats(loyal):
-    alone, _ = dataset_from_log(0)
-    dataset, again, _ = read_run(0)
+    alone = dataset_from_log(0)
+    dataset, again = read_run(0)
     assert dataset.hash == alone.hash
     assert dataset.source == alone.source
     for side in ("train", "validation", "test"):
@@ -73,9 +73,9 @@ def test_every_version_carries_a_term_that_pays(loyal):
 
 
 def test_where_nobody_buys_twice_no_version_has_the_term(planted):
-    dataset, again, _ = read_run(0)
+    dataset, again = read_run(0)
     assert again is None
-    assert dataset.hash == dataset_from_log(0)[0].hash
+    assert dataset.hash == dataset_from_log(0).hash
     run = runs.execute(runs.create_run(learners=("closed_form",)).pk, train_run, lambda *_: None)
     for version in ModelVersion.objects.filter(run=run):
         bundle = read_bundle(get_config().artifacts, version.pk, version.sha256)

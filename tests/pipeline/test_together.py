@@ -111,7 +111,7 @@ def test_every_version_of_a_run_carries_what_was_ordered_together(planted, monke
 
 @pytest.mark.django_db(transaction=True)
 def test_orders_are_read_from_the_log_less_what_was_taken_back(planted):
-    dataset, _ = dataset_from_log(0)
+    dataset = dataset_from_log(0)
     before = baskets_from_log(dataset)
     assert before.source["orders"] == len(before) > 0
     taken = Event.objects.filter(product=str(dataset.product_keys[0])).exclude(order="")
