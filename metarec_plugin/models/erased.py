@@ -36,6 +36,7 @@ class ErasureReceipt(models.Model):
     class By(models.TextChoices):
         SHOPPER = "shopper", _("the shopper")
         COMMAND = "command", _("a command")
+        STAFF = "staff", _("the shop's staff")
         DELETED = "deleted", _("the user was deleted")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -46,6 +46,7 @@ class Experiment(models.Model):
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.DRAFT)
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     stopped_at = models.DateTimeField(_("stopped at"), null=True, blank=True)
+    updated_at = models.DateTimeField(_("updated at"), default=timezone.now)
     updated_by = models.CharField(_("updated by"), max_length=150, blank=True, default="")
 
     class Meta:

@@ -35,6 +35,7 @@ class ModelVersion(models.Model):
     promoted_at = models.DateTimeField(_("promoted at"), null=True, blank=True)
     pruned_at = models.DateTimeField(_("bundle deleted at"), null=True, blank=True)
     is_current = models.BooleanField(_("current"), default=False)
+    in_shadow_since = models.DateTimeField(_("in shadow since"), null=True, blank=True)
     previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
