@@ -22,8 +22,11 @@ TRAIN = "metarec.train_model"
 PROMOTE = "metarec.promote_model"
 ROLES = (VIEW, OPERATE, TRAIN, PROMOTE)
 
+STYLES = ["metarec/admin/panel.css"]
 if apps.is_installed("unfold"):
     from unfold.admin import ModelAdmin  # its look, where a shop has it
+
+    STYLES.append("metarec/admin/panel_unfold.css")
 else:
     from django.contrib.admin import ModelAdmin
 
@@ -78,7 +81,7 @@ class PanelAdmin(ModelAdmin):
     show_full_result_count = False
 
     class Media:
-        css = {"all": ["metarec/admin/panel.css"]}
+        css = {"all": STYLES}
         js = ["metarec/admin/vendor/chart-4.6.1.min.js", "metarec/admin/charts.js"]
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -19,6 +19,7 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     resolve_every_url()
     assert 'data-metarec-stage="adapted"' in adapted_list()
+    open_every_page_of_the_panel()
     print(*[name for name in FORBIDDEN if name in sys.modules])
 
 
@@ -33,6 +34,19 @@ def resolve_every_url() -> None:
                 assert callable(pattern.callback)
 
     walk(get_resolver().url_patterns)
+
+
+def open_every_page_of_the_panel() -> None:
+    from django.contrib.auth.models import User
+    from django.test import Client
+    from django.urls import reverse
+
+    from metarec_plugin.admin.pages import PAGES
+
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    for model in PAGES:
+        assert client.get(reverse(f"admin:metarec_{model._meta.model_name}_changelist")).status_code == 200
 
 
 def adapted_list() -> str:

@@ -138,6 +138,6 @@
   // For pages that change a table without a reload.
   window.metarecCharts = { draw, drawAll };
   document.addEventListener("DOMContentLoaded", () => drawAll());
-  new MutationObserver(() => drawAll()).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  new MutationObserver(() => drawAll()).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
 })();
