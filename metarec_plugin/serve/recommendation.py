@@ -45,13 +45,14 @@ def recommend(
     trace: bool = False,
     dry_run: bool = False,
     reasons: bool = True,
+    policy: Policy | None = None,
 ) -> Slate:
     """Answer up to k products for a shopper, or for nobody in particular (None), best first.
 
     k: by default the placement's size. context: the products that the page is about; exclude: products not to show.
     Both take keys or instances. filters: conditions on declared features that every product is to meet. trace: the
     slate says what each step did. dry_run: nothing is stored of it. reasons: without them, which costs less, entries
-    do not say why they are there.
+    do not say why they are there. policy: the merchant's rows to follow in place of those that are stored.
     Never raises for want of a model, for a damaged one or for an unknown product: what cannot be adapted is
     popular, then new, and each entry says which. A slate may be shorter than k, and empty in an empty shop or one
     that METAREC sets up wrongly.
@@ -60,7 +61,8 @@ def recommend(
     calls, began = watched(who), time.perf_counter()
     guard, steps = Guard(placement), Trace(trace or calls is not None)
     slate_id = uuid.uuid4().hex
-    policy: Policy = guard(get_policy, Policy())
+    if policy is None:
+        policy = guard(get_policy, Policy())
     subject: str = guard(partial(subject_of, who), "")
     found: Assigned | None = guard(partial(assigned, policy, placement, subject), None)
     question: Question | None = None
