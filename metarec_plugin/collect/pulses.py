@@ -1,0 +1,36 @@
+"""Signs of life: a part notes that it works and what it has to say, for the panel to read.
+
+What `Pulse.says` holds, by name; a time is ISO 8601, a day too:
+- "rollup": until (when the counts by day were last brought up to date; absent until they were once), seconds (that it
+  took), days (counted then), left (days that are still to be counted anew), zone (whose days they are), and what the
+  roll-up itself remembers (see feedback/ledger.py).
+- "drift": version (that is served; "" for none), problem (why it could not be compared; "" for nothing), days (looked
+  back), events (of the target kinds), unknown (share of them on products that the version does not know), distance
+  (total variation, 0 to 1, between what was chosen and the version's prior), expected and expected_high (what a sample
+  of this size drawn from the prior itself shows, on average and at the 95th percentile), catalogue (products that the
+  shop shows). unknown, distance, expected and expected_high are None where there is nothing to compare.
+- "worker:<queue>": host, pid; asked (when a sign was asked for last). `Pulse.at` is when the last sign came.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import router
+from django.utils import timezone
+
+from metarec_plugin.models import Pulse
+
+ROLLUP, DRIFT = "rollup", "drift"
+
+
+def worker(queue: str) -> str:
+    """The name under which the workers of a queue give their signs."""
+    return f"worker:{queue}"
+
+
+def beat(name: str, *, at: datetime | None = None, **says: Any) -> None:
+    """Note a sign of life and what goes with it, in place of the one before."""
+    pulses = Pulse.objects.using(router.db_for_write(Pulse))
+    pulses.update_or_create(name=name, defaults={"at": at or timezone.now(), "says": says})
