@@ -41,6 +41,10 @@ class NoModel(MetaRecError):
     """No version has been promoted yet."""
 
 
+class Conflict(MetaRecError):
+    """What somebody looked at before they decided has been changed since; nothing was done."""
+
+
 class BrokerUnreachable(MetaRecError):
     """A message could not be handed to the broker; what it was about is a row and waits."""
 

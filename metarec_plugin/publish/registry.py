@@ -1,4 +1,4 @@
-"""Which version is served: register, promote, roll back. A flip is one transaction over two rows."""
+"""Which version is served, and which is compared in shadow: register, promote, roll back. A flip is one transaction."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import BundleError, NoModel
+from metarec_plugin.exceptions import BundleError, Conflict, NoModel
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.publish.bundle import read_bundle
 from metarec_plugin.signals import model_promoted
 
 log = logging.getLogger(__name__)
 
+Id = str | uuid.UUID
+UNSEEN = uuid.UUID(int=0)  # expected by whoever decides without a look: a command, a run
 PROMOTABLE = (ModelVersion.State.PASSED, ModelVersion.State.BASELINE)
 
 
 def register(
-    version: str | uuid.UUID,
+    version: Id,
     *,
     learner: str,
     sha256: str,
@@ -55,50 +57,118 @@ def current() -> ModelVersion | None:
     return ModelVersion.objects.filter(is_current=True).first()
 
 
-def promote(version: str | uuid.UUID, *, force: bool = False) -> ModelVersion:
+def promote(version: Id, *, force: bool = False, expected: Id | None = UNSEEN) -> ModelVersion:
     """Serve this version from now on. Its bundle is verified first.
 
-    Raises NoModel if there is no such version, BundleError if its bundle is damaged or the gate did not pass
-    it; `force` promotes a version that the gate held back, never a damaged one.
+    expected: the version that was served when somebody decided, None where none was; where another one is served by
+    now, Conflict is raised. Raises NoModel if there is no such version, BundleError if its bundle is damaged or the
+    gate did not pass it; `force` promotes a version that the gate held back, never a damaged one.
     """
-    chosen = _get(version)
+    chosen = get(version)
     if chosen.state not in PROMOTABLE and not force:
         raise BundleError(
             f"Version {chosen.pk} is {chosen.get_state_display()!r}; the gate lets only passed versions and "
             "baselines through. Read its verdict, or promote it all the same with --force."
         )
-    return _flip(chosen, remember=True)
+    return _flip(chosen, expected, remember=True)
 
 
-def rollback() -> ModelVersion:
-    """Serve the version that was served before the current one. Raises NoModel if there was none."""
+def rollback(*, expected: Id | None = UNSEEN) -> ModelVersion:
+    """Serve the version that was served before the current one. Raises NoModel if there was none.
+
+    expected: as in `promote`. Going back twice needs two looks: by the second click another version is served.
+    """
     serving = current()
+    _require(serving, expected)
     if serving is None:
         raise NoModel("No version is served, so there is nothing to roll back.")
     if serving.previous is None:
         raise NoModel(f"Version {serving.pk} is the first that was promoted; there is none to go back to.")
-    return _flip(serving.previous, remember=False)
+    return _flip(serving.previous, serving.pk, remember=False)
 
 
-def _flip(chosen: ModelVersion, *, remember: bool) -> ModelVersion:
+def put_in_shadow(version: Id) -> ModelVersion:
+    """Compare this version with the served one on what shoppers buy from now on, in place of any other in shadow.
+
+    Raises NoModel if there is no such version, BundleError if it is the served one or its bundle was deleted.
+    """
+    with transaction.atomic():
+        _lock()
+        chosen = get(version)
+        if chosen.pruned_at is not None:
+            raise _pruned(chosen)
+        if chosen.is_current:
+            raise BundleError(f"Version {chosen.pk} is the one that is served: there is nothing to compare.")
+        ModelVersion.objects.exclude(pk=chosen.pk).exclude(in_shadow_since=None).update(in_shadow_since=None)
+        if chosen.in_shadow_since is None:
+            chosen.in_shadow_since = timezone.now()
+            chosen.save(update_fields=["in_shadow_since"])
+    return chosen
+
+
+def take_out_of_shadow(version: Id) -> ModelVersion:
+    """Compare this version no longer; what was found stays."""
+    chosen = get(version)
+    chosen.in_shadow_since = None
+    chosen.save(update_fields=["in_shadow_since"])
+    return chosen
+
+
+def in_shadow() -> ModelVersion | None:
+    return ModelVersion.objects.exclude(in_shadow_since=None).first()
+
+
+def get(version: Id) -> ModelVersion:
+    """Raises NoModel if there is no such version."""
+    try:
+        return ModelVersion.objects.get(pk=version)
+    except (ModelVersion.DoesNotExist, ValidationError) as error:
+        raise NoModel(
+            f"There is no version {str(version)[:80]!r}; list them with manage.py metarec_promote --list."
+        ) from error
+
+
+def _flip(chosen: ModelVersion, expected: Id | None, *, remember: bool) -> ModelVersion:
     """Make `chosen` the current version. remember: note the one before it, for a roll-back."""
     if chosen.pruned_at is not None:
         raise _pruned(chosen)
     read_bundle(get_config().artifacts, chosen.pk, chosen.sha256)
     with transaction.atomic():
-        # All rows, so that two promotions at once wait for each other whichever version each of them names.
-        pruned = dict(ModelVersion.objects.select_for_update().order_by("pk").values_list("pk", "pruned_at"))
+        pruned = _lock()
         if pruned.get(chosen.pk) is not None:
             raise _pruned(chosen)
-        before = ModelVersion.objects.filter(is_current=True).exclude(pk=chosen.pk).first()
+        serving = current()
+        _require(serving, expected)
+        before = None if serving is None or serving.pk == chosen.pk else serving
         ModelVersion.objects.filter(is_current=True).update(is_current=False)
-        chosen.is_current, chosen.promoted_at = True, timezone.now()
+        chosen.is_current, chosen.promoted_at, chosen.in_shadow_since = True, timezone.now(), None
         if remember and before is not None:
             chosen.previous = before
-        chosen.save(update_fields=["is_current", "promoted_at", "previous"])
+        chosen.save(update_fields=["is_current", "promoted_at", "in_shadow_since", "previous"])
         previous = str(before.pk) if before else None
         transaction.on_commit(partial(_announce, str(chosen.pk), previous))
     return chosen
+
+
+def _lock() -> dict[uuid.UUID, Any]:
+    """Hold all rows, so that two promotions at once wait for each other whichever version each of them names.
+
+    Returns when each one's bundle was deleted.
+    """
+    return dict(ModelVersion.objects.select_for_update().order_by("pk").values_list("pk", "pruned_at"))
+
+
+def _require(serving: ModelVersion | None, expected: Id | None) -> None:
+    """Raise Conflict where another version is served than the one that somebody decided by."""
+    if expected is UNSEEN or str(serving.pk if serving else "") == str(expected or ""):
+        return
+    if serving is None:
+        raise Conflict("No version is served any more. Look again before you decide.")
+    at = f", at {serving.promoted_at:%Y-%m-%d %H:%M} UTC" if serving.promoted_at else ""
+    raise Conflict(
+        f"Version {serving.pk} ({serving.learner}) was promoted meanwhile{at}; nothing was changed. Look again before "
+        "you decide."
+    )
 
 
 def _pruned(version: ModelVersion) -> BundleError:
@@ -111,12 +181,3 @@ def _pruned(version: ModelVersion) -> BundleError:
 def _announce(version: str, previous: str | None) -> None:
     log.info("version promoted version=%s previous=%s", version, previous)
     model_promoted.send_robust(ModelVersion, version=version, previous=previous)
-
-
-def _get(version: str | uuid.UUID) -> ModelVersion:
-    try:
-        return ModelVersion.objects.get(pk=version)
-    except (ModelVersion.DoesNotExist, ValidationError) as error:
-        raise NoModel(
-            f"There is no version {str(version)[:80]!r}; list them with manage.py metarec_promote --list."
-        ) from error

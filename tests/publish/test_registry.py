@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import BundleError, NoModel
+from metarec_plugin.exceptions import BundleError, Conflict, NoModel
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import write_bundle
@@ -53,6 +58,84 @@ def test_promoting_the_current_version_again_keeps_the_way_back():
     registry.promote(second.pk)
     registry.promote(second.pk)
     assert registry.rollback() == first
+
+
+def test_who_decided_by_another_version_than_the_served_one_is_refused_with_words():
+    first, second, third = registered(), registered(), registered()
+    registry.promote(first.pk, expected=None)
+    registry.promote(second.pk, expected=str(first.pk))
+    said = f"Version {second.pk} .* was promoted meanwhile, at .* Look again"
+    for seen in (first.pk, str(first.pk), None, "", "x"):
+        with pytest.raises(Conflict, match=said):
+            registry.promote(third.pk, expected=seen)
+        with pytest.raises(Conflict, match=said):
+            registry.rollback(expected=seen)
+    assert registry.current() == second
+    assert registry.rollback(expected=str(second.pk)) == first
+
+
+def test_a_second_click_on_roll_back_goes_no_further():
+    versions = [registered() for _ in range(3)]
+    for version in versions:
+        registry.promote(version.pk)
+    registry.rollback(expected=versions[2].pk)
+    with pytest.raises(Conflict):
+        registry.rollback(expected=versions[2].pk)
+    assert registry.current() == versions[1]
+
+
+def test_of_two_people_who_promote_at_once_one_wins_and_the_other_is_told(tmp_path):
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'shop.sqlite3'}",
+        "METAREC_ARTIFACTS": str(tmp_path / "metarec"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.publish.two_people"],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    turns = json.loads(done.stdout.splitlines()[-1])
+    assert len(turns) == 5
+    for turn in turns:
+        won = [version for version, said in turn["told"].items() if said == "promoted"]
+        lost = [said for said in turn["told"].values() if said != "promoted"]
+        assert turn["served"] == won
+        assert len(won) == len(lost) == 1
+        assert f"Version {won[0]} (closed_form) was promoted meanwhile" in lost[0]
+
+
+def test_one_version_at_most_is_in_shadow():
+    first, second = registered(), registered("failed")
+    assert registry.in_shadow() is None
+    since = registry.put_in_shadow(first.pk).in_shadow_since
+    assert registry.put_in_shadow(first.pk).in_shadow_since == since  # asked twice, it goes on
+    registry.put_in_shadow(second.pk)
+    assert registry.in_shadow() == second
+    registry.take_out_of_shadow(second.pk)
+    assert registry.in_shadow() is None
+
+
+def test_a_version_leaves_the_shadow_when_it_is_promoted_and_the_served_one_has_none():
+    first, second = registered(), registered()
+    registry.promote(first.pk)
+    with pytest.raises(BundleError, match="is served"):
+        registry.put_in_shadow(first.pk)
+    registry.put_in_shadow(second.pk)
+    registry.promote(second.pk)
+    assert registry.in_shadow() is None
+
+
+def test_a_version_without_its_bundle_is_not_compared():
+    version = registered()
+    ModelVersion.objects.filter(pk=version.pk).update(pruned_at=version.created)
+    with pytest.raises(BundleError, match="was deleted"):
+        registry.put_in_shadow(version.pk)
 
 
 def test_there_is_no_way_back_from_the_first_version():
