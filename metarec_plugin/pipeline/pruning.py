@@ -5,22 +5,24 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from metarec_plugin.collect import quarantine
 from metarec_plugin.conf import get_config
-from metarec_plugin.models import Experiment, ModelVersion, TrainingRun
+from metarec_plugin.models import Experiment, ModelVersion, RunStep, TrainingRun
 from metarec_plugin.pipeline.runs import checkpoints_of
 from metarec_plugin.publish.bundle import bundle_path
 
 log = logging.getLogger(__name__)
 
-RESUMABLE = timedelta(days=30)  # how long a failed run keeps its checkpoints
+RESUMABLE = timedelta(days=30)  # how long a failed or cancelled run keeps its checkpoints
+LOGS_KEPT = timedelta(days=90)  # how long the log of a run is kept after its end; its report stays
 HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
 
 
@@ -33,41 +35,49 @@ def prune(messages: Path | None = None) -> dict[str, int]:
     removed = {
         "bundles": prune_bundles(get_config().keep_versions),
         "checkpoints": prune_checkpoints(),
+        "steps": prune_steps(),
         "messages": prune_messages(messages) if messages else 0,
         "quarantine": quarantine.purge(),
     }
     log.info(
-        "pruned bundles=%(bundles)d checkpoints=%(checkpoints)d messages=%(messages)d quarantine=%(quarantine)d",
+        "pruned bundles=%(bundles)d checkpoints=%(checkpoints)d steps=%(steps)d messages=%(messages)d "
+        "quarantine=%(quarantine)d",
         removed,
     )
     return removed
 
 
 def prune_bundles(keep: int) -> int:
-    """Delete the bundles of all but the `keep` newest versions, the current one, the one before it, and those that
-    a running experiment answers by.
+    """Delete the bundles of `to_prune`.
 
-    The rows stay, with the time in `pruned_at`: what was measured is still to be read. Versions of a run that
-    is at work stay whole, because it may be about to promote one. Returns how many folders went.
+    The rows stay, with the time in `pruned_at`: what was measured is still to be read. Returns how many folders went.
     """
     with transaction.atomic():
-        rows = list(
-            ModelVersion.objects.select_for_update().filter(pruned_at=None).order_by("-created", "-pk")
-        )
-        kept: set[object] = {row.pk for row in rows[:keep]}
-        for row in rows:
-            if row.is_current:
-                kept |= {row.pk, row.previous_id}
-        kept |= _in_experiments()
-        at_work = set(
-            TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).values_list("pk", flat=True)
-        )
-        old = [row.pk for row in rows if row.pk not in kept and row.run_id not in at_work]
+        rows = ModelVersion.objects.select_for_update().filter(pruned_at=None)
+        old = to_prune(keep, rows)
         ModelVersion.objects.filter(pk__in=old).update(pruned_at=timezone.now())
     # Marked first: a crash in between leaves a folder for the next time, never a version without its bundle.
     pruned = ModelVersion.objects.exclude(pruned_at=None).values_list("pk", flat=True)
     root = get_config().artifacts
     return _remove([*(bundle_path(root, pk) for pk in pruned), *_unfinished(root / "bundles")])
+
+
+def to_prune(keep: int, versions: Iterable[ModelVersion]) -> list[UUID]:
+    """Return which of the versions that have a bundle need it no longer, the newest first.
+
+    All but the `keep` newest, the current one, the one before it, the one in shadow, those that a running experiment
+    answers by, and those of a run that is at work, because it may be about to promote one.
+    """
+    rows = sorted(versions, key=lambda row: (row.created, row.pk), reverse=True)
+    kept: set[object] = {row.pk for row in rows[:keep]}
+    for row in rows:
+        if row.is_current:
+            kept |= {row.pk, row.previous_id}
+        if row.in_shadow_since is not None:
+            kept.add(row.pk)
+    kept |= _in_experiments()
+    at_work = set(TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).values_list("pk", flat=True))
+    return [row.pk for row in rows if row.pk not in kept and row.run_id not in at_work]
 
 
 def _in_experiments() -> set[object]:
@@ -78,12 +88,17 @@ def _in_experiments() -> set[object]:
 
 
 def prune_checkpoints() -> int:
-    """Delete the checkpoints of runs that are done, cancelled, or failed so long ago that nobody resumes them."""
+    """Delete the checkpoints of runs that are done, or that ended otherwise so long ago that nobody resumes them."""
     state = TrainingRun.State
-    ended = TrainingRun.objects.filter(state__in=(state.DONE, state.CANCELLED)) | TrainingRun.objects.filter(
-        state=state.FAILED, finished__lt=timezone.now() - RESUMABLE
+    ended = TrainingRun.objects.filter(state=state.DONE) | TrainingRun.objects.filter(
+        state__in=(state.FAILED, state.CANCELLED), finished__lt=timezone.now() - RESUMABLE
     )
     return _remove([checkpoints_of(run_id) for run_id in ended.values_list("pk", flat=True)])
+
+
+def prune_steps() -> int:
+    """Delete the logs of runs that ended long ago. Returns how many lines went."""
+    return RunStep.objects.filter(run__finished__lt=timezone.now() - LOGS_KEPT).delete()[0]
 
 
 def prune_messages(folder: Path) -> int:

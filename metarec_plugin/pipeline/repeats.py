@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,15 @@ from metarec_plugin.preprocess.histories import Dataset
 SHOPPERS = 2_000  # validation shoppers that choose the term: each is scored once for each k
 
 
-def read_run(seed: int) -> tuple[Dataset, Dataset | None]:
+def read_run(seed: int, since: datetime | None = None) -> tuple[Dataset, Dataset | None]:
     """Return the dataset of a run, and the same with every event where somebody bought a product twice.
 
-    Raises InvalidData as `dataset_from_log` does.
+    since: the moment from which events count. Raises InvalidData as `dataset_from_log` does.
     """
     try:
-        again = dataset_from_log(seed, track="repeat")
+        again = dataset_from_log(seed, track="repeat", since=since)
     except InvalidData:  # nobody bought twice; if something else is wrong the next line says it
-        return dataset_from_log(seed), None
+        return dataset_from_log(seed, since=since), None
     dataset = replace(
         again,
         train=replace(again.train, occurrences=None),

@@ -12,21 +12,20 @@ import os
 import shutil
 import socket
 import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, connection
 from django.db.models import F, Q
 from django.utils import timezone
 
 from metarec_plugin.conf import get_config, joined_options
 from metarec_plugin.exceptions import MetaRecError, RunRefused
 from metarec_plugin.models import TrainingRun
+from metarec_plugin.pipeline.leases import held, lease
+from metarec_plugin.pipeline.steps import StepLog
 from metarec_plugin.signals import training_finished
 
 log = logging.getLogger(__name__)
@@ -42,9 +41,12 @@ def create_run(
     device: str | None = None,
     budget_seconds: float | None = None,
     learner_options: Mapping[str, Mapping[str, Any]] | None = None,
+    days: int | None = None,
+    asked_by: str = "",
 ) -> TrainingRun:
     """Queue a run with the configured choices, each of which may be replaced; options one by one.
 
+    days: learn from the events of so many days before now, of all where None; asked_by: a person or a schedule.
     Whether they can be trained with is for the worker to say: the web process knows neither learners nor GPUs.
     """
     config = get_config()
@@ -55,6 +57,8 @@ def create_run(
         device=device or config.device,
         budget_seconds=config.train_seconds if budget_seconds is None else budget_seconds,
         learner_options=joined_options(config.learner_options, learner_options or {}),
+        days=days,
+        asked_by=asked_by[:150],
     )
 
 
@@ -94,8 +98,11 @@ def claim(run_id: int, worker: str, *, resume: bool = False) -> TrainingRun:
 
 
 def reopen(run_id: int) -> bool:
-    """Queue a run that failed or stopped again, with all its attempts. Returns whether it can be claimed now."""
-    stopped = _waiting() | Q(state=TrainingRun.State.FAILED)
+    """Queue a run that failed, stopped or was cancelled again, with all its attempts.
+
+    Returns whether it can be claimed now.
+    """
+    stopped = _waiting() | Q(state__in=(TrainingRun.State.FAILED, TrainingRun.State.CANCELLED))
     return bool(
         TrainingRun.objects.filter(stopped, pk=run_id).update(
             state=TrainingRun.State.QUEUED,
@@ -109,32 +116,29 @@ def reopen(run_id: int) -> bool:
     )
 
 
-@contextmanager
-def lease(run: TrainingRun) -> Iterator[threading.Event]:
-    """Renew the run's lease while the block runs. Yields an event that is set once the lease is lost."""
-    stop, lost = threading.Event(), threading.Event()
-    seconds = get_config().lease_seconds
+def cancel(run_id: int) -> bool:
+    """End a run that is queued or at work. Returns whether there was something to end.
 
-    def beat() -> None:
-        while not stop.wait(seconds / 3):
-            try:
-                kept = _held(run).update(lease_until=timezone.now() + timedelta(seconds=seconds))
-            except DatabaseError as error:  # a busy database is no reason to stop: the next beat tries again
-                log.warning("lease not renewed run=%s error=%s", run.pk, error)
-                continue
-            finally:
-                connection.close()
-            if not kept:
-                lost.set()
-                return
+    Its worker finds out at its next report, or when it renews the lease, and stops; what it saved stays, so that
+    the run can be resumed.
+    """
+    ended = TrainingRun.objects.filter(
+        pk=run_id, state__in=(TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
+    ).update(state=TrainingRun.State.CANCELLED, finished=timezone.now(), lease_until=None)
+    if ended:
+        training_finished.send_robust(TrainingRun, run=run_id, state=str(TrainingRun.State.CANCELLED))
+    return bool(ended)
 
-    thread = threading.Thread(target=beat, name=f"metarec-lease-{run.pk}", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        stop.set()
-        thread.join()
+
+def is_lost(run: TrainingRun) -> bool:
+    """Whether the run's worker gave no sign of life for a whole lease."""
+    running = run.state == TrainingRun.State.RUNNING
+    return running and run.lease_until is not None and run.lease_until < timezone.now()
+
+
+def seen_state(run: TrainingRun) -> str:
+    """The state that a person sees: a run whose worker died has failed, though no sweep has come by yet."""
+    return str(TrainingRun.State.FAILED if is_lost(run) else run.state)
 
 
 def execute(
@@ -150,19 +154,20 @@ def execute(
     Stopped from outside, the run waits again and the attempt is not counted. resume: as in `claim`.
     """
     run = claim(run_id, worker_name(), resume=resume)
-    written = 0.0
+    steps = StepLog(run)
+    steps.write(0.0, f"attempt {run.attempts} begins, worker {run.worker}")
 
     with lease(run) as lost:
 
         def report(fraction: float, message: str) -> None:
-            nonlocal written
+            progress(fraction, message)
+            if steps.is_due(message):
+                if held(run).update(progress=fraction, message=message[:200]):
+                    steps.tell(fraction, message)
+                else:
+                    lost.set()
             if lost.is_set():
                 raise RunRefused(f"Training run {run_id} was cancelled or taken over by another worker.")
-            progress(fraction, message)
-            if time.monotonic() - written >= 1:  # a row a second is enough to watch
-                written = time.monotonic()
-                if not _held(run).update(progress=fraction, message=message[:200]):
-                    lost.set()
 
         try:
             result = work(run, report)
@@ -172,13 +177,14 @@ def execute(
             _give_back(run)
             raise
         except BaseException as error:
-            _finish(
-                run, TrainingRun.State.FAILED, error="".join(traceback.format_exception_only(error)).strip()
-            )
+            said = "".join(traceback.format_exception_only(error)).strip()
+            if _finish(run, TrainingRun.State.FAILED, error=said):
+                steps.write(steps.fraction, f"failed: {error}")
             # A foreseen error says all in its words; of any other the place is needed.
             log.error("training failed run=%s", run_id, exc_info=not isinstance(error, MetaRecError))
             raise
         if _finish(run, TrainingRun.State.DONE, report=result, progress=1.0):
+            steps.write(1.0, "done")
             shutil.rmtree(checkpoints_of(run_id), ignore_errors=True)  # nobody goes on from here
     run.refresh_from_db()
     return run
@@ -214,12 +220,8 @@ def _waiting() -> Q:
     )
 
 
-def _held(run: TrainingRun) -> Any:
-    return TrainingRun.objects.filter(pk=run.pk, worker=run.worker, state=TrainingRun.State.RUNNING)
-
-
 def _give_back(run: TrainingRun) -> None:
-    _held(run).update(
+    held(run).update(
         state=TrainingRun.State.QUEUED,
         attempts=F("attempts") - 1,
         worker="",
@@ -229,7 +231,7 @@ def _give_back(run: TrainingRun) -> None:
 
 
 def _finish(run: TrainingRun, state: str, **values: Any) -> bool:
-    held = bool(_held(run).update(state=state, finished=timezone.now(), lease_until=None, **values))
-    if held:
+    ours = bool(held(run).update(state=state, finished=timezone.now(), lease_until=None, **values))
+    if ours:
         training_finished.send_robust(TrainingRun, run=run.pk, state=str(state))
-    return held
+    return ours

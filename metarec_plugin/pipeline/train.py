@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -51,7 +52,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     """
     check_choices(run)
     progress(0.0, "reading and cleaning the event log")
-    dataset, again = read_run(run.seed)
+    dataset, again = read_run(run.seed, window_of(run))
     progress(0.1, "tuning the baselines")
     baselines = measure_baselines(dataset)
 
@@ -91,11 +92,16 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
     registry.promote(chosen.pk)
-    return _report(dataset, baselines, not_run, versions, chosen)
+    return _report(run, dataset, baselines, not_run, versions, chosen)
+
+
+def window_of(run: TrainingRun) -> datetime | None:
+    """From when on events count. It hangs on when the run was asked for, so that each attempt begins at one moment."""
+    return None if run.days is None else run.created - timedelta(days=run.days)
 
 
 def check_choices(run: TrainingRun) -> None:
-    """Raise ConfigurationError before any work if the run's learners, options, device or budget cannot be used."""
+    """Raise ConfigurationError before any work if the run's choices cannot be used."""
     unknown = [name for name in run.learners if name not in LEARNERS]
     if unknown or not run.learners:
         raise ConfigurationError(
@@ -107,6 +113,8 @@ def check_choices(run: TrainingRun) -> None:
             f"The time budget of a learner is a number of seconds above 0; found {run.budget_seconds:g} "
             "(METAREC['TRAIN_SECONDS'] or --budget-seconds)."
         )
+    if run.days is not None and run.days < 1:
+        raise ConfigurationError(f"A run learns from the events of 1 day or more; found {run.days} (--days).")
     check_options(run.learner_options)
     resolve_device(run.device)
 
@@ -157,6 +165,7 @@ def choose(versions: Sequence[ModelVersion]) -> ModelVersion:
 
 
 def _report(
+    run: TrainingRun,
     dataset: Dataset,
     baselines: Baselines,
     not_run: Mapping[str, str],
@@ -171,6 +180,7 @@ def _report(
             "validation_users": len(dataset.validation),
             "test_users": len(dataset.test),
             **dataset.source,
+            "days": run.days,
         },
         "baselines": {name: figures(measured) for name, measured in baselines.measured.items()},
         "not_run": dict(not_run),

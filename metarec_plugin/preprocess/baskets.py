@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -61,7 +62,9 @@ def baskets_from_log(dataset: Dataset) -> Baskets:
     """Return what the dataset's subjects bought in one go, by the same rows of the log as its histories."""
     kinds = tuple(dataset.source.get("kinds") or ()) or None
     seed = int(dataset.source.get("seed", 0))
-    cleaned = cleaned_log(kinds, dataset.source.get("min_value"), (*COLUMNS, "order"), seed)
+    began = dataset.source.get("since")
+    since = datetime.fromisoformat(began) if began else None
+    cleaned = cleaned_log(kinds, dataset.source.get("min_value"), (*COLUMNS, "order"), seed, since)
     return baskets_of(cleaned.events, dataset)
 
 

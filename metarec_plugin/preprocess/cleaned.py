@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -70,12 +71,16 @@ def cleaned_log(
     min_value: float | None = None,
     columns: Sequence[str] = COLUMNS,
     seed: int = 0,
+    since: datetime | None = None,
 ) -> Cleaned:
-    """Return the rows of the log that count, in these columns, and the account of those that do not."""
+    """Return the rows of the log that count, in these columns, and the account of those that do not.
+
+    since: of what happened from that moment on, as if the log began there.
+    """
     columns = columns if min_value is None else (*columns, "value")
     kinds = tuple(kinds or get_config().target_kinds)
     # A return that names no purchase, as of an import, is set against the purchases read here.
-    read = read_log(kinds, columns, returns=bool(bought_of(kinds)))
+    read = read_log(kinds, columns, returns=bool(bought_of(kinds)), since=since)
     rules = log_rules(kinds, seed)
     return clean(read, (*rules, *low_value(min_value)))
 

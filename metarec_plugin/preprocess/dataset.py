@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,25 +66,32 @@ def dataset_from_file(
 
 
 def dataset_from_log(
-    seed: int, kinds: Sequence[str] | None = None, min_value: float | None = None, track: str = "user"
+    seed: int,
+    kinds: Sequence[str] | None = None,
+    min_value: float | None = None,
+    track: str = "user",
+    since: datetime | None = None,
 ) -> Dataset:
     """Return the dataset of the shop's own events; its source says what cleaning dropped.
 
     kinds: what is learned, METAREC["TARGET_KINDS"] where None; min_value: events below it, or without a value,
-    do not count; track as of `dataset_from_file`. Subjects with two distinct products take part, split by a seeded
-    hash; the catalogue is what can still be recommended. Raises InvalidData where the log holds too little.
+    do not count; since: the moment from which they count; track as of `dataset_from_file`. Subjects with two distinct
+    products take part, split by a seeded hash; the catalogue is what can still be recommended. Raises InvalidData
+    where the log holds too little.
     """
     kinds = tuple(kinds or get_config().target_kinds)
-    cleaned = cleaned_log(kinds, min_value, seed=seed)
+    cleaned = cleaned_log(kinds, min_value, seed=seed, since=since)
     if not cleaned.read:
+        when = f"since {since:%Y-%m-%d %H:%M}" if since else "yet"
         raise InvalidData(
-            f"The event log holds no {' or '.join(kinds)} yet. Run `manage.py metarec_sync --full` to read "
+            f"The event log holds no {' or '.join(kinds)} {when}. Run `manage.py metarec_sync --full` to read "
             "the shop's orders, or name other kinds in METAREC['TARGET_KINDS'] or --kinds."
         )
     source = {
         "events": "event log",
         "kinds": list(kinds),
         "min_value": min_value,
+        "since": since.isoformat() if since else None,
         **cleaned.source(samples=False),
         "split": "hashed",
         "seed": seed,

@@ -29,12 +29,15 @@ COLUMNS = ("id", "subject", "kind", "product", "quantity", "price", "at")
 
 
 def read_log(
-    kinds: Collection[str] | None = None, columns: Collection[str] = COLUMNS, returns: bool = False
+    kinds: Collection[str] | None = None,
+    columns: Collection[str] = COLUMNS,
+    returns: bool = False,
+    since: datetime | None = None,
 ) -> pl.DataFrame:
     """Return the events of these kinds, all where None, in the order they were stored.
 
     `at` is naive UTC; `taken` is how much of the quantity later events took back that name the event. returns: with
-    the events of that kind that name none.
+    the events of that kind that name none; since: only what happened from that moment on.
     """
     connection = connections[router.db_for_read(Event)]
     where, arguments = _of_kinds(connection, kinds)
@@ -43,6 +46,10 @@ def read_log(
             f" OR ({connection.ops.quote_name('kind')} = %s AND {connection.ops.quote_name('reverses')} = '')"
         )
         arguments = [*arguments, *RETURNED]
+    if since is not None:
+        later = f"{connection.ops.quote_name('at')} >= %s"
+        where = f"WHERE ({where.removeprefix('WHERE ')}) AND {later}" if where else f"WHERE {later}"
+        arguments = [*arguments, connection.ops.adapt_datetimefield_value(since)]
     names = ", ".join(_select(connection, name) for name in columns)
     table = connection.ops.quote_name(Event._meta.db_table)
     # Only names of our own columns are formatted into the statement.
@@ -54,7 +61,7 @@ def read_log(
     return events
 
 
-def _chunks(connection: Any, statement: str, arguments: list[str]) -> Iterator[list[tuple[Any, ...]]]:
+def _chunks(connection: Any, statement: str, arguments: list[Any]) -> Iterator[list[tuple[Any, ...]]]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(statement, arguments)
         while rows := cursor.fetchmany(CHUNK):

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from metarec_plugin.exceptions import BundleError
-from metarec_plugin.models import Experiment, ModelVersion, TrainingRun
+from metarec_plugin.models import Experiment, ModelVersion, RunStep, TrainingRun
 from metarec_plugin.pipeline import pruning, runs
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import bundle_path, write_bundle
@@ -72,6 +72,13 @@ def test_what_a_running_experiment_answers_by_stays(root, versions):
     assert on_disk(root, versions) == [False, False, False, False, True, True]
 
 
+def test_the_version_in_shadow_stays(root, versions):
+    made = versions(4)
+    registry.put_in_shadow(made[0].pk)
+    assert pruning.prune_bundles(keep=1) == 2
+    assert bundle_path(root, made[0].pk).is_dir()
+
+
 def test_a_pruned_version_is_refused_in_words_and_not_listed(versions, capsys):
     pruning.prune()
     with pytest.raises(BundleError, match="was deleted"):
@@ -107,7 +114,7 @@ def test_a_bundle_of_another_database_stays_and_an_unfinished_one_goes_after_a_d
 
 @pytest.mark.parametrize(
     ("state", "days", "stays"),
-    [("done", 0, False), ("cancelled", 0, False), ("failed", 1, True), ("failed", 31, False),
+    [("done", 0, False), ("cancelled", 1, True), ("cancelled", 31, False), ("failed", 1, True), ("failed", 31, False),
      ("queued", 31, True), ("running", 31, True)],
 )  # fmt: skip
 def test_checkpoints_stay_while_somebody_may_go_on_from_them(state, days, stays):
@@ -116,6 +123,16 @@ def test_checkpoints_stay_while_somebody_may_go_on_from_them(state, days, stays)
     (runs.checkpoints_of(run.pk) / "maml").mkdir(parents=True)
     pruning.prune()
     assert runs.checkpoints_of(run.pk).exists() == stays
+
+
+def test_the_log_of_a_run_goes_ninety_days_after_its_end_and_its_report_stays():
+    for days in (89, 91):
+        finished = timezone.now() - timedelta(days=days)
+        run = TrainingRun.objects.create(state="done", finished=finished, budget_seconds=1)
+        RunStep.objects.create(run=run, message=f"ended {days} days ago")
+    assert pruning.prune()["steps"] == 1
+    assert [step.message for step in RunStep.objects.all()] == ["ended 89 days ago"]
+    assert TrainingRun.objects.count() == 2
 
 
 def test_messages_go_an_hour_after_they_were_read(root, monkeypatch):

@@ -100,7 +100,7 @@ def test_another_error_of_a_learner_still_fails_the_run(short_histories, monkeyp
 )
 def test_what_cannot_be_had_is_said_before_any_work(choices, said, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(train, "read_run", lambda seed: pytest.fail("the log was read"))
+    monkeypatch.setattr(train, "read_run", lambda *asked: pytest.fail("the log was read"))
     with pytest.raises(ConfigurationError, match=said):
         execute(**choices)
 

@@ -186,3 +186,15 @@ def test_the_end_of_a_run_is_announced():
     finally:
         training_finished.disconnect(listener)
     assert heard == [(run.pk, "done")]
+
+
+def test_a_run_killed_midway_is_seen_as_failed_before_any_sweep_and_can_be_resumed():
+    run = runs.create_run()
+    runs.claim(run.pk, "killed")
+    run.refresh_from_db()
+    assert runs.seen_state(run) == "running"
+    expire(run)
+    run.refresh_from_db()
+    assert runs.seen_state(run) == "failed"
+    assert runs.reopen(run.pk)
+    assert runs.execute(run.pk, lambda run, progress: {}, quiet).state == TrainingRun.State.DONE

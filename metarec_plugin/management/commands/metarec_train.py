@@ -42,11 +42,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--budget-seconds", type=float, help="per learner; default METAREC['TRAIN_SECONDS']"
         )
+        parser.add_argument("--days", type=int, help="learn from the events of so many days; default all")
         parser.add_argument(
             "--option", action="append", default=[], metavar="LEARNER.NAME=VALUE", help=OPTION_HELP
         )
         parser.add_argument(
-            "--resume", type=int, metavar="RUN", help="go on with a run that stopped or failed"
+            "--resume", type=int, metavar="RUN", help="go on with a run that stopped, failed or was cancelled"
         )
         parser.add_argument("--enqueue", action="store_true", help="leave the work to the metarec.gpu worker")
 
@@ -63,6 +64,8 @@ class Command(BaseCommand):
                 device=options["device"],
                 budget_seconds=options["budget_seconds"],
                 learner_options=given,
+                days=options["days"],
+                asked_by="metarec_train",
             ).pk
         if options["enqueue"]:
             enqueue = _enqueue()
