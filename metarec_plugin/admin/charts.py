@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpResponse
 from django.utils import formats
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 LINE, BAR, STACK, INTERVAL, NONE = "line", "bar", "stack", "interval", "none"
@@ -65,6 +69,11 @@ class Chart:
         for row, label in enumerate(self.labels):
             yield str(label), [column.cell(row) for column in self.columns]
 
+    @property
+    def body(self) -> SafeString:
+        """The rows of the table as HTML: a template's loop over so many cells takes longer than a page's queries."""
+        return mark_safe("".join(_row(label, cells) for label, cells in self.rows))  # noqa: S308  (escaped by _row)
+
     def as_csv(self) -> HttpResponse:
         """The table as a file. What a spreadsheet might run as a formula is kept as text."""
         response = HttpResponse(content_type="text/csv; charset=utf-8")
@@ -83,6 +92,17 @@ class Chart:
         return response
 
 
+def _row(label: str, cells: Sequence[dict[str, Any]]) -> str:
+    return f'<tr><th scope="row">{escape(label)}</th>{"".join(map(_cell, cells))}</tr>'
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    value = "" if cell["value"] is None else escape(cell["value"])
+    bounds = "" if cell["low"] is None else f' data-low="{cell["low"]}" data-high="{cell["high"]}"'
+    interval = f" <small>{escape(cell['interval'])}</small>" if cell["interval"] else ""
+    return f'<td data-value="{value}"{bounds}>{escape(cell["text"])}{interval}</td>'
+
+
 def guarded(value: Any) -> Any:
     """A cell of a CSV file: text that starts like a formula gets an apostrophe before it."""
     if value is None:
@@ -99,10 +119,24 @@ def shown(value: Any, unit: str) -> str:
     if unit == PLAIN or isinstance(value, str):
         return str(value)
     if unit == PERCENT:
-        return f"{formats.number_format(100 * value, 1 if abs(value) < 0.995 else 0)} %"
+        return f"{_number(100 * value, 1 if abs(value) < 0.995 else 0)} %"
     if unit == MS:
-        return f"{formats.number_format(value, 0)} ms"
+        return f"{_number(value, 0)} ms"
     if unit == MONEY:
-        return formats.number_format(value, 2, force_grouping=True)
-    whole = float(value).is_integer()
-    return formats.number_format(value, 0 if whole else 3, force_grouping=True)
+        return _number(value, 2)
+    return _number(value, 0 if float(value).is_integer() else 3)
+
+
+def _number(value: float, places: int) -> str:
+    """As `formats.number_format` with groups, which takes ten times as long; it is asked where groups are no threes."""
+    decimal, thousand, grouping = _separators(get_language() or "")
+    if grouping != 3:
+        return formats.number_format(value, places, force_grouping=True)
+    return f"{value:,.{places}f}".replace(",", "\0").replace(".", decimal).replace("\0", thousand)
+
+
+@lru_cache(maxsize=200)
+def _separators(language: str) -> tuple[str, str, Any]:
+    names = ("DECIMAL_SEPARATOR", "THOUSAND_SEPARATOR", "NUMBER_GROUPING")
+    decimal, thousand, grouping = (formats.get_format(name, language) for name in names)
+    return str(decimal), str(thousand), grouping

@@ -1,0 +1,263 @@
+"""Reads the board in six queries of sums: none of them touches a big table but for its newest row."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import (
+    Case,
+    CharField,
+    DateField,
+    DateTimeField,
+    F,
+    IntegerField,
+    Max,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Concat
+from django.utils import timezone
+
+from metarec_plugin.collect.pulses import ROLLUP
+from metarec_plugin.conf import get_config
+from metarec_plugin.feedback.board import (
+    OUTCOMES,
+    Answers,
+    Board,
+    EventRow,
+    ListRow,
+    Run,
+    Sign,
+    Span,
+    Version,
+    span_of,
+)
+from metarec_plugin.feedback.ratios import Sums
+from metarec_plugin.models import (
+    AnswerDay,
+    Event,
+    EventDay,
+    ModelVersion,
+    Placement,
+    PlacementDay,
+    Pulse,
+    TrainingRun,
+)
+
+USUAL_DAYS = 28  # whole days by which it is told how many events are usual
+RUNS = 5  # of the newest runs, what is looked at
+VERSIONS = 6
+PLACEMENT = "placement:"
+
+
+def read(days: int = 28, now: datetime | None = None) -> Board:
+    """Return the board of the last so many days, today included, by the calendar of METAREC's time zone."""
+    now = now or timezone.now()
+    today = now.astimezone(ZoneInfo(get_config().time_zone)).date()
+    span = span_of(days, today)
+    signs, placements, newest = _signs()
+    rolled = ROLLUP in signs  # without a roll-up its tables have nothing to say
+    counted = _events(span) if rolled else {}
+    current, before = _lists(span) if rolled else ([], [])
+    served, previous, waiting = _versions()
+    first = min(span.since, today - timedelta(days=USUAL_DAYS))
+    made = served.created.astimezone(ZoneInfo(get_config().time_zone)).date() if served else today
+    return Board(
+        now=now, span=span, newest=newest, signs=signs, placements=placements,
+        events=_by_block(span, counted), daily=_daily(counted, today),
+        lists=current, lists_before=before, answers=_answers(span),
+        served=served, previous=previous, waiting=waiting, runs=_runs(),
+        events_since=sum(n for (day, _, refused), (n, _u) in counted.items() if not refused and day >= made),
+        events_since_whole=made >= first,
+    )  # fmt: skip
+
+
+def _signs() -> tuple[dict[str, Sign], dict[str, tuple[str, ...]], datetime | None]:
+    """Signs of life, strategies of every placement, and when the last event happened, in one query."""
+    newest = Event.objects.order_by("-at").values("at")[:1]  # from the index on `at`
+    rows = (
+        Pulse.objects.annotate(newest=Subquery(newest))
+        .values_list("name", "at", "says", "newest")
+        .union(
+            Placement.objects.filter(active=True)
+            .order_by()
+            .annotate(
+                key=Concat(Value(PLACEMENT), "name", output_field=CharField()),
+                newest=Value(None, output_field=DateTimeField()),
+            )
+            .values_list("key", "updated_at", "options", "newest"),
+            all=True,
+        )
+    )
+    signs: dict[str, Sign] = {}
+    placements = {name: each.strategies for name, each in get_config().placements.items()}
+    last: datetime | None = None
+    for name, at, says, when in rows:
+        if not name.startswith(PLACEMENT):
+            signs[name], last = Sign(at, says or {}), when
+            continue
+        own = name.removeprefix(PLACEMENT)
+        placements[own] = tuple(says.get("strategies") or placements.get(own) or placements["default"])
+    if not signs:  # nobody gave a sign yet: the only case in which it takes a query of its own
+        last = newest.values_list("at", flat=True).first()
+    return signs, placements, last
+
+
+Counted = Mapping[tuple[date, str, str], tuple[int, int]]
+
+
+def _events(span: Span) -> Counted:
+    """(day, kind, refused) -> events and unseen purchases, back to where what is usual begins."""
+    first = min(span.since, span.until - timedelta(days=USUAL_DAYS))
+    rows = (
+        EventDay.objects.filter(day__gte=first, day__lte=span.until)
+        .values("day", "kind", "refused")
+        .annotate(n=Sum("events"), u=Sum("unseen"))
+        .values_list("day", "kind", "refused", "n", "u")
+    )
+    return {(day, kind, refused): (n, u) for day, kind, refused, n, u in rows}
+
+
+def _by_block(span: Span, counted: Counted) -> list[EventRow]:
+    found: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for (day, kind, refused), (n, u) in counted.items():
+        if day >= span.since:
+            cell = found[_block(span, day), kind, refused]
+            cell[0] += n
+            cell[1] += u
+    return [EventRow(start, kind, refused, n, u) for (start, kind, refused), (n, u) in sorted(found.items())]
+
+
+def _block(span: Span, day: date) -> date:
+    step = span.days // len(span.blocks)
+    return span.blocks[min(len(span.blocks) - 1, (day - span.since).days // step)]
+
+
+def _daily(counted: Counted, today: date) -> dict[date, int]:
+    """Events of each whole day: from the first that has any, so that a young shop's days before it do not count."""
+    sums: Counter[date] = Counter()
+    for (day, _kind, refused), (n, _unseen) in counted.items():
+        if not refused and today - timedelta(days=USUAL_DAYS) <= day < today:
+            sums[day] += n
+    if not sums:
+        return {}
+    first = min(sums)
+    return {day: sums[day] for i in range((today - first).days) for day in [first + timedelta(days=i)]}
+
+
+def _start(span: Span) -> Case:
+    """The block that a day belongs to; all days before the span are one."""
+    inside = (
+        [When(day__gte=start, then=Value(start)) for start in reversed(span.blocks)]
+        if span.by_week
+        else [When(day__gte=span.since, then=F("day"))]
+    )
+    return Case(*inside, default=Value(span.before), output_field=DateField())
+
+
+def _lists(span: Span) -> tuple[list[ListRow], list[ListRow]]:
+    """Sums of the span by block, and of as many days before it, by placement and variant."""
+    names = [f"{outcome}{part}" for outcome in OUTCOMES for part in ("", "_sq", "_slates")]
+    own = ["impressions", "fallbacks", "subjects", "slates", "slates_sq"]
+    rows = (
+        PlacementDay.objects.filter(day__gte=span.before, day__lte=span.until)
+        .annotate(start=_start(span))
+        .values("start", "placement", "variant")
+        .annotate(most=Max("products"), **{f"sum_{name}": Sum(name) for name in [*own, *names]})
+        .order_by("start", "placement", "variant")
+        .values_list("start", "placement", "variant", "most", *(f"sum_{name}" for name in [*own, *names]))
+    )
+    found = [_list_row(row) for row in rows]
+    return [row for row in found if row.start >= span.since], [row for row in found if row.start < span.since]
+
+
+def _list_row(row: tuple[Any, ...]) -> ListRow:
+    start, placement, variant, most, shown, fallbacks, n, x, xx, *rest = row
+    outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
+    return ListRow(start, placement, variant, shown, fallbacks, most, outcomes)
+
+
+def _answers(span: Span) -> Answers:
+    """By block and time, by block and stage, by placement and stage: three sums in one query."""
+    kept = AnswerDay.objects.filter(day__gte=span.since, day__lte=span.until).annotate(start=_start(span))
+    text, number = CharField(), IntegerField()
+    by_ms = _summed(kept, "start", "ms").values_list(
+        "start", Value("", text), Value("", text), "ms", "n", "bad"
+    )
+    by_stage = _summed(kept, "start", "stage").values_list(
+        "start", Value("", text), "stage", Value(-1, number), "n", "bad"
+    )
+    no_day = Cast(Value(span.before), DateField())
+    by_placement = _summed(kept, "placement", "stage").values_list(
+        no_day, "placement", "stage", Value(-1, number), "n", "bad"
+    )
+    ms: dict[date, Counter[int]] = defaultdict(Counter)
+    stages: dict[date, Counter[str]] = defaultdict(Counter)
+    places: dict[str, Counter[str]] = defaultdict(Counter)
+    failed = 0
+    for start, placement, stage, took, n, bad in by_ms.union(by_stage, by_placement, all=True):
+        if took >= 0:
+            ms[start][took] += n
+        elif placement:
+            places[placement][stage] += n
+            failed += bad
+        else:
+            stages[start][stage] += n
+    return Answers(ms, stages, places, failed)
+
+
+def _summed(rows: QuerySet[AnswerDay], *by: str) -> QuerySet[Any]:
+    return rows.values(*by).annotate(n=Sum("answers"), bad=Sum("failed")).order_by()
+
+
+_VERSION = ("pk", "learner", "state", "data_hash", "created", "promoted_at", "verdict")
+_METRICS = ("test", "together", "again")
+_OF_METRICS = ("metrics__test", "metrics__training__bought_together__formula", "metrics__training__buy_again")
+
+
+def _versions() -> tuple[Version | None, Version | None, list[Version]]:
+    """The version that is served, the one before it, and those that were never served; their long metrics stay."""
+    before = [f"previous__{name}" for name in _VERSION]
+    rows = (
+        ModelVersion.objects.filter(Q(is_current=True) | Q(promoted_at=None, pruned_at=None))
+        .exclude(is_current=False, state=ModelVersion.State.BASELINE)
+        .annotate(
+            **{name: F(path) for name, path in zip(_METRICS, _OF_METRICS)},
+            previous_test=F("previous__metrics__test"),
+        )
+        .order_by("-is_current", "-created")
+        .values("is_current", *_VERSION, *_METRICS, *before, "previous_test")[:VERSIONS]
+    )
+    served = previous = None
+    waiting = []
+    for row in rows:
+        version = _version([row[name] for name in (*_VERSION, *_METRICS)])
+        if not row["is_current"]:
+            waiting.append(version)
+            continue
+        served = version
+        if row["previous__pk"]:
+            previous = _version([*(row[name] for name in before), row["previous_test"], None, None])
+    return served, previous, waiting
+
+
+def _version(row: list[Any]) -> Version:
+    pk, learner, state, data_hash, created, promoted_at, verdict, test, together, again = row
+    measured = {int(k): (each["ndcg20"], each["se"]) for k, each in (test or {}).items()}
+    return Version(
+        str(pk), learner, state, data_hash, created, promoted_at, verdict or {}, measured,
+        together=bool(together), again=bool(again),
+    )  # fmt: skip
+
+
+def _runs() -> list[Run]:
+    fields = ("pk", "state", "created", "rung_at", "lease_until", "finished", "progress", "error")
+    return [Run(*row) for row in TrainingRun.objects.order_by("-pk").values_list(*fields)[:RUNS]]
