@@ -77,6 +77,7 @@ class OnlineModel:
         self._raw = KINDS[bundle.kind](arrays)
         self._names = self._raw.experts or (str(bundle.manifest.get("learner", bundle.kind)),)
         self._has_trends = "trend.scores" in arrays
+        self.beside: dict[object, object] = {}  # what others make of it once, which goes when it goes
         ks = self._calibration[0]
         finite = all(np.isfinite(array).all() for array in (self.log_prior, *self._calibration))
         if not finite or (ks[1:] <= ks[:-1]).any():

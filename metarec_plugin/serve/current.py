@@ -43,6 +43,14 @@ def get_version(version: str) -> OnlineModel:
     return current if current is not None and current.version == version else _variants.get(version)
 
 
+def peek_version(version: str) -> OnlineModel:
+    """As `get_version`, for who only looks: what it loads is kept apart, and pushes out nothing that shoppers use."""
+    current = _served.current
+    if current is not None and current.version == version:
+        return current
+    return _variants.loaded(version) or _looked_at.get(version)
+
+
 class Served:
     """One process's model. Threads read the old one while one of them loads the new."""
 
@@ -119,10 +127,14 @@ class Variants:
 
     KEPT = 6  # arrays are mapped from disk: what is not asked costs address space, loading again costs a page
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
         self._lock = threading.Lock()
         self._models: dict[str, OnlineModel] = {}
         self._refused: dict[str, tuple[float, BundleError]] = {}
+
+    def loaded(self, version: str) -> OnlineModel | None:
+        return self._models.get(version)
 
     def get(self, version: str) -> OnlineModel:
         found = self._models.get(version)
@@ -145,7 +157,7 @@ class Variants:
             self._refused[version] = time.monotonic() + REFUSED_LOOKS * get_config().reload_seconds, error
             raise
         cap_threads()
-        kept = list(self._models.items())[1 - self.KEPT :]
+        kept = list(self._models.items())[1 - self._kept :]
         self._models = {**dict(kept), version: model}
 
 
@@ -194,3 +206,4 @@ def _pointer() -> tuple[str, str, str, str] | None:
 
 
 _served, _variants = Served(), Variants()
+_looked_at = Variants(kept=4)  # as many as the what-if bench puts side by side

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from metarec_plugin.adapt.online import Answer
 from metarec_plugin.collect.supports import Behind
 from metarec_plugin.serve.because import NOTHING, Teller, Told
 from metarec_plugin.serve.candidates import Batches
@@ -18,6 +21,16 @@ from metarec_plugin.serve.question import Question
 from metarec_plugin.serve.reasons import reason_for, reason_to_buy_again
 from metarec_plugin.serve.slate import ADAPTED, CONTENT, NEWEST, POPULAR, RULE, Entry, stage_of
 from metarec_plugin.storefront import get_storefront
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What the model said for a list. known: (k,) products adapted from; weights: (k,), None where all are 1."""
+
+    answer: Answer
+    lift: float
+    known: np.ndarray
+    weights: np.ndarray | None
 
 
 class Filling:
@@ -50,6 +63,7 @@ class Filling:
         self._ranked_by: dict[str, str] = {}  # of each entry, what the step that gave it ranked by
         self._not_shown: set[str] = set()  # candidates that the shop does not show now
         self._teller: Teller | None = None
+        self.scored: Scored | None = None  # where it was adapted here and now
 
     @property
     def full(self) -> bool:

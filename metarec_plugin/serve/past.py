@@ -51,13 +51,17 @@ def read_past(
 
     subject: whose events the server holds; empty where there are none.
     """
-    if not question.who:
+    who, given = question.who, question.given
+    if not who and given is None:
         return OwnPast()
     repeats = question.options.repeats
     if repeats is None:
         repeats = model is not None and BuyAgain(model.arrays).known
-    who = question.who
-    bought = read_once(who, ("bought", subject), lambda: bought_by(subject)) if repeats and subject else []
+    bought: list[Bought] = []
+    if repeats and given is not None:
+        bought = given.bought()
+    elif repeats and subject:
+        bought = read_once(who, ("bought", subject), lambda: bought_by(subject))
     return OwnPast(disliked, {each.product: each for each in bought})
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from metarec_plugin.conf import get_config
 from metarec_plugin.placements import MAX_SIZE, PlacementConfig
 from metarec_plugin.serve.conditions import Condition, product_condition
+from metarec_plugin.serve.given import Given
 
 Products = str | int | Model | Iterable[object] | None
 
@@ -21,7 +22,7 @@ class Question:
     """One call of `recommend()`, with products as keys.
 
     who: a request, a subject, or "" for nobody in particular. filters: what every product of the list meets.
-    reasons: whether entries say why they are there.
+    reasons: whether entries say why they are there. given: events in place of those that the log holds of them.
     """
 
     who: HttpRequest | str
@@ -32,6 +33,7 @@ class Question:
     exclude: tuple[str, ...]
     filters: tuple[Condition, ...] = ()
     reasons: bool = True
+    given: Given | None = None
 
     @property
     def request(self) -> HttpRequest | None:
@@ -52,6 +54,7 @@ def read_question(
     exclude: Products,
     filters: Iterable[Mapping[str, Any]] = (),
     reasons: bool = True,
+    given: Given | None = None,
 ) -> Question:
     """Raises InvalidRule where a filter is no condition on a declared feature."""
     return Question(
@@ -63,6 +66,7 @@ def read_question(
         exclude=product_keys(exclude),
         filters=tuple(product_condition(each) for each in (*options.filters, *filters)),
         reasons=reasons,
+        given=given,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ from metarec_plugin.serve.question import Products, Question, read_question
 from metarec_plugin.serve.rules import Rules
 from metarec_plugin.serve.segments import rules_of
 from metarec_plugin.serve.shopper import NO_HISTORY, History, history_of, past_of, subject_of
-from metarec_plugin.serve.slate import EMPTY, Slate
+from metarec_plugin.serve.slate import EMPTY, Entry, Slate
 from metarec_plugin.serve.strategies import STRATEGIES
 from metarec_plugin.serve.trace import Call, Trace, watched
 from metarec_plugin.signals import slate_served
@@ -75,18 +76,12 @@ def recommend(
         if calls is not None:
             calls.append(Call(slate, 1e3 * (time.perf_counter() - began), {}))
         return slate
-    history, behind = guard(partial(history_of, question), NO_HISTORY)
-    model = _model(found.version, guard)
-    past: OwnPast = guard(partial(past_of, question, model), OwnPast())
-    rules: Rules = guard(partial(rules_of, policy, question, subject, timezone.now(), guard), Rules())
-    live = Live(question, rules)
-    filling = _filled(question, (history, behind), past, model, rules, live, guard)
-    order = arranged(filling, rules, live, subject, slate_id, guard, steps)
-    entries, stage = filling.finished(order)
+    model = model_of(found.version, guard)
+    listed = listed_for(question, subject, policy, model, slate_id, guard, steps)
     slate = Slate(
         id=sign_slate(slate_id),
-        entries=entries,
-        stage=stage,
+        entries=listed.entries,
+        stage=listed.stage,
         model_version=model.version if model is not None else None,
         placement=placement,
         problem=guard.problem,
@@ -94,7 +89,7 @@ def recommend(
         trace=tuple(steps.steps),
     )
     # A list about the page's own products is the same for all; one that leaves out what somebody saw is not.
-    if question.request is not None and (subject or history or past.disliked):
+    if question.request is not None and (subject or listed.history or listed.filling.past.disliked):
         mark_personal(question.request)
     if not dry_run:
         guard(partial(_report, question, found, subject, slate, slate_id), None)
@@ -104,7 +99,40 @@ def recommend(
     return slate
 
 
-def _model(version: str, guard: Guard) -> OnlineModel | None:
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """A list with what it was made of. history: the shopper's own products that counted, the oldest first."""
+
+    entries: tuple[Entry, ...]
+    stage: str
+    history: tuple[str, ...]
+    filling: Filling
+    rules: Rules
+
+
+def listed_for(
+    question: Question,
+    subject: str,
+    policy: Policy,
+    model: OnlineModel | None,
+    seed: str,
+    guard: Guard,
+    steps: Trace,
+) -> Listed:
+    """Go from what is known of the shopper to the list, each step guarded. It stores nothing."""
+    history, behind = guard(partial(history_of, question), NO_HISTORY)
+    past: OwnPast = guard(partial(past_of, question, model), OwnPast())
+    steps.mark("shopper", len(history))
+    rules: Rules = guard(partial(rules_of, policy, question, subject, timezone.now(), guard), Rules())
+    live = Live(question, rules)
+    steps.mark("rules", len(rules.rules))
+    filling = _filled(question, (history, behind), past, model, rules, live, guard, steps)
+    order = arranged(filling, rules, live, subject, seed, guard, steps)
+    entries, stage = filling.finished(order)
+    return Listed(entries, stage, history, filling, rules)
+
+
+def model_of(version: str, guard: Guard) -> OnlineModel | None:
     """The variant's version; the one that is served where that cannot be loaded, and the slate's problem says so."""
     own: OnlineModel | None = guard(partial(get_version, version), None) if version else None
     return guard(get_model, None) if own is None else own
@@ -118,6 +146,7 @@ def _filled(
     rules: Rules,
     live: Live,
     guard: Guard,
+    steps: Trace,
 ) -> Filling:
     """Go through the placement's strategies until there are enough candidates."""
     options = question.options
@@ -130,7 +159,9 @@ def _filled(
     for tier, name in enumerate(options.strategies):
         if not filling.full:
             filling.tier = tier
+            before = len(filling.entries)
             guard(partial(STRATEGIES[name], filling, support, model), None)
+            steps.mark(name, len(filling.entries) - before)
     guard(filling.fetch_pinned, None)
     return filling
 

@@ -21,6 +21,7 @@ from metarec_plugin.storefront import get_storefront
 
 __all__ = ["MerchantRule", "Rules", "keys_of", "read_rule", "save_rule"]
 _MARK = "metarec_rule_{}"  # of a live product, whether a rule is about it
+_MARKED = (Rule.Action.BOOST, Rule.Action.BURY, Rule.Action.SHARE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class Rules:
     def pinned(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(rule.product for rule in self.of(Rule.Action.PIN)))
 
+    def touching(self, entry: Entry) -> list[MerchantRule]:
+        """Those that moved an entry, or may have: about its product, and not such as only leave others out."""
+        about = [rule for rule in self.of(*_MARKED) if _is_about(rule, entry)]
+        return [rule for rule in self.of(Rule.Action.PIN) if rule.product == entry.key] + about
+
     def first_pinned(self, pinned: Mapping[str, Entry], n: int) -> list[Entry]:
         """Those that find a place in a list of n."""
         return [pinned[key] for key in self.pinned if key in pinned][:n]
@@ -54,7 +60,7 @@ class Rules:
             _MARK.format(rule.pk): Case(
                 When(_among(model, rule), then=Value(True)), default=Value(False), output_field=BooleanField()
             )
-            for rule in self.of(Rule.Action.BOOST, Rule.Action.BURY, Rule.Action.SHARE)
+            for rule in self.of(*_MARKED)
         }
         return queryset.annotate(**marks) if marks else queryset
 

@@ -36,10 +36,14 @@ def history_of(question: Question) -> History:
 
     With them the events behind them, where the log holds these and products are weighed by them.
     """
-    who = question.who
-    if not who or not question.options.history:
+    who, given, window = question.who, question.given, get_config().support_window
+    if not question.options.history:
         return NO_HISTORY
-    window = get_config().support_window
+    if given is not None:
+        told = given.support(window)
+        return tuple(told), told
+    if not who:
+        return NO_HISTORY
     if subject_of(who) and rule_of_settings() is not None:
         behind = read_once(who, ("behind", _level(who), window), lambda: support_events(who, window))
         return tuple(behind), behind
@@ -58,6 +62,8 @@ def _read_support(who: HttpRequest | str, window: int) -> list[str]:
 def past_of(question: Question, model: OnlineModel | None) -> OwnPast:
     """The dislikes, and what was bought where the placement wants it."""
     who = question.who
+    if question.given is not None:
+        return read_past(question, subject_of(who), question.given.disliked(), model)
     disliked: frozenset[str] | None = None if who and get_config().dislikes else frozenset()
     if disliked is None and _tells_both(question):
         disliked = _newest(who).disliked

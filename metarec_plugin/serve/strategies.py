@@ -14,7 +14,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.features.transfer import Profile
 from metarec_plugin.serve import candidates
 from metarec_plugin.serve.because import Teller
-from metarec_plugin.serve.filling import Filling
+from metarec_plugin.serve.filling import Filling, Scored
 from metarec_plugin.serve.lift import lift_at, lift_of
 from metarec_plugin.serve.newcomers import get_shelf
 from metarec_plugin.serve.past import own_ranking, with_past
@@ -102,7 +102,7 @@ def _left_by_worker(filling: Filling, support: tuple[str, ...], model: OnlineMod
     question = filling.question
     if model is None or not support or question.context or not question.options.history:
         return
-    if not reads_states(model):
+    if question.given is not None or not reads_states(model):  # a worker's list is made from the log
         return
     # Nor does a worker know what was bought before, or push anything down.
     if filling.past.bought or (filling.past.disliked and get_config().dislike_push):
@@ -135,7 +135,8 @@ def _adapted_now(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if not is_adapted and not filling.past.bought:
         return
     question = filling.question
-    answer = model.answer(known, weights=weights_of(known, filling.behind, model, rule_of_settings()))
+    weights = weights_of(known, filling.behind, model, rule_of_settings())
+    answer = model.answer(known, weights=weights)
     # Where nothing else is put beside them, a list needs no probabilities.
     beside = bool(filling.past.bought) or get_shelf(model) is not None
     logits = answer.scores if beside else answer.logits
@@ -143,6 +144,7 @@ def _adapted_now(filling: Filling, support: tuple[str, ...], model: OnlineModel 
     if not is_adapted and scores is outside:
         return  # nothing of theirs is in the bundle either: the popular list is theirs as well as anybody's
     lift = lift_at(model, question.placement, len(known), question.options.lift) if is_adapted else 0.0
+    filling.scored = Scored(answer, lift, known, weights)
     excluded = model.index(filling.left_out)
     ranked = candidates.adapted(model, scores, excluded, lift, filling.wanted)
     source = CONTENT if is_adapted and not len(model.index(support)) else ADAPTED

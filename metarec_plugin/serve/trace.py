@@ -26,6 +26,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Part of the way to the candidates. found: how many products it gave. ms: how long it took."""
+
+    name: str
+    found: int
+    ms: float
+
+
+@dataclass(frozen=True)
 class Call:
     """One call of `recommend()` as a developer's panel shows it. ms: how long it took."""
 
@@ -54,7 +63,9 @@ class Trace:
 
     wanted: bool = False
     steps: list[Step] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     _since: float = field(default_factory=time.perf_counter)
+    _marked: float = field(default_factory=time.perf_counter)
 
     def note(self, name: str, entries: Sequence[Entry], **says: Any) -> None:
         if self.wanted:
@@ -62,6 +73,13 @@ class Trace:
             keys = tuple(entry.key for entry in entries)
             self.steps.append(Step(name, keys, 1e3 * (now - self._since), says))
             self._since = now
+
+    def mark(self, name: str, found: int) -> None:
+        """Note a part of the way to the candidates, which is a step of its own only as a whole."""
+        if self.wanted:
+            now = time.perf_counter()
+            self.marks.append(Mark(name, found, 1e3 * (now - self._marked)))
+            self._marked = now
 
     def as_json(self) -> list[dict[str, Any]]:
         return [step.as_json() for step in self.steps]

@@ -14,7 +14,7 @@ from metarec_plugin.pipeline.newcomers import content_of, with_content
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import write_bundle
-from metarec_plugin.serve import current, newcomers, recommend
+from metarec_plugin.serve import current, recommend
 from metarec_plugin.storefront import Products, Storefront, Users, get_storefront
 from shop.models import Product
 from tests import bundles
@@ -24,7 +24,6 @@ from tests import bundles
 def served(planted, monkeypatch):
     """Item-kNN of the planted shop with what its features say, promoted."""
     monkeypatch.setattr(current, "_served", current.Served())
-    monkeypatch.setattr(newcomers._shelves, "_made", {})
     dataset = dataset_from_log(seed=0)
     bare = make_candidate(dataset, "item_knn", "linear", item_knn_arrays(dataset, 10.0))
     candidate = with_content(bare, content_of(dataset, 0))

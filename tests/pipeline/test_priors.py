@@ -22,7 +22,7 @@ from metarec_plugin.pipeline.summary import summary
 from metarec_plugin.pipeline.train import train_run
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.publish.bundle import read_bundle
-from metarec_plugin.serve import current, priors
+from metarec_plugin.serve import current
 from shop.models import Customer, Order
 from tests.pipeline.conftest import SHELVES
 from tests.storefronts.factories import make_customer
@@ -39,7 +39,6 @@ def regional(transactional_db, request, monkeypatch, settings, tmp_path):
         member.region, member.income = f"region-{place % SHELVES}", f"income-{place // SHELVES % 4}"
     Customer.objects.bulk_update(shop.members, ["region", "income"])
     monkeypatch.setattr(current, "_served", current.Served())
-    monkeypatch.setattr(priors._priors, "_made", {})
     settings.METAREC = {**settings.METAREC, "ARTIFACTS": tmp_path, "TRAIN_SECONDS": 2, "DEVICE": "cpu"}
     return shop
 

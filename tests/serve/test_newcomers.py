@@ -23,11 +23,6 @@ from tests.settings import METAREC
 WORDS = ("oat", "goat")  # the first thirty products are of the one, the others of the other
 
 
-@pytest.fixture(autouse=True)
-def empty_shelf(monkeypatch):
-    monkeypatch.setattr(newcomers._shelves, "_made", {})
-
-
 @pytest.fixture
 def shelved(publish, keys):
     """A bundle whose products attract their own kind, and in which the word of a title says the kind."""

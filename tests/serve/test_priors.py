@@ -43,7 +43,6 @@ def rows(group: str, **values: tuple[str, list[int]]) -> dict[str, np.ndarray]:
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(serving._priors, "_made", {})
     monkeypatch.setattr(serving, "_today", serving._Today())
 
 

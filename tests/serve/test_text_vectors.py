@@ -30,8 +30,7 @@ def broken(texts: list[str]) -> np.ndarray:
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    monkeypatch.setattr(newcomers._shelves, "_made", {})
+def fresh():
     embedder.find_embedder.cache_clear()
 
 
