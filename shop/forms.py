@@ -7,7 +7,7 @@ from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
-RESERVED = ("household-", "shopper", "staff")  # the demo's own accounts, loaded or yet to be
+RESERVED = ("household-", "simulated-", "shopper", "staff")  # the demo's own accounts, loaded or yet to be
 
 
 class RegisterForm(UserCreationForm):
@@ -21,7 +21,7 @@ class RegisterForm(UserCreationForm):
 
     def clean_username(self) -> str:
         name = super().clean_username()
-        if name.startswith(RESERVED[0]) or name in RESERVED[1:]:
+        if name.startswith(RESERVED[:2]) or name in RESERVED[2:]:
             raise forms.ValidationError(_("This name is taken."))
         return name
 
