@@ -12,6 +12,7 @@ SCHEDULE = (
     ("metarec.sync_orders", "MetaRec: sync orders", 300),
     ("metarec.expire", "MetaRec: delete what is kept no longer", 86_400),
     ("metarec.prune", "MetaRec: prune bundles, checkpoints and messages", 3600),
+    ("metarec.compare_shadow", "MetaRec: compare the version in shadow", 3600),
 )
 
 

@@ -30,6 +30,14 @@ def prune() -> None:
     pruning.prune(messages=_processed_messages())
 
 
+@shared_task(name="metarec.compare_shadow", ignore_result=True)
+def compare_shadow() -> None:
+    """Compare the version in shadow with the served one on what shoppers bought."""
+    from metarec_plugin.feedback import shadow
+
+    shadow.compare_shadow()
+
+
 def _processed_messages() -> Path | None:
     """Where a filesystem broker keeps what was read; every other broker clears up by itself."""
     folder = (current_app.conf.broker_transport_options or {}).get("processed_folder")

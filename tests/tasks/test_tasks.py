@@ -86,7 +86,14 @@ def test_pruning_reaches_what_the_broker_keeps_of_messages_that_were_read(tmp_pa
 
 def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
     schedule.install()
-    short = (tasks.expire, tasks.prune, tasks.recover_runs, tasks.refresh_states, tasks.sync_orders)
+    short = (
+        tasks.compare_shadow,
+        tasks.expire,
+        tasks.prune,
+        tasks.recover_runs,
+        tasks.refresh_states,
+        tasks.sync_orders,
+    )
     known = {task.name for task in short}
     rows = PeriodicTask.objects.filter(task__startswith="metarec.")
     assert {row.task for row in rows} == known
