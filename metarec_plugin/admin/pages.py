@@ -6,8 +6,10 @@ from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 
 from metarec_plugin.admin.dashboard import DashboardAdmin
-from metarec_plugin.models import Dashboard
+from metarec_plugin.admin.placements import PlacementAdmin
+from metarec_plugin.models import Dashboard, Placement
 
 PAGES: dict[type[Model], type[ModelAdmin]] = {
     Dashboard: DashboardAdmin,
+    Placement: PlacementAdmin,
 }

@@ -1,19 +1,22 @@
-"""Find products by what they are called, for the pages on which somebody picks one."""
+"""Find products by what they are called, and values that they have, for the pages on which somebody picks one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 
+from metarec_plugin.serve.conditions import product_condition
 from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.keys import parse_keys
 from metarec_plugin.storefront.paths import BrokenPath, walk
 
 LIMIT, MOST = 20, 50
 LONGEST = 100  # letters of a query
+COUNTED = 1_000  # products that are counted
+USABLE = ("category", "multi_category", "number")  # kinds of features that a condition can be about
 
 
 def product_search(query: str, limit: int = LIMIT) -> list[dict[str, str]]:
@@ -47,6 +50,31 @@ def titles_of(keys: Collection[str]) -> dict[str, str]:
         return {}
     rows = storefront.product_model._base_manager.filter(pk__in=list(pks.values()))
     return {str(product.pk): storefront.title_of(product) or str(product.pk) for product in rows}
+
+
+def feature_values(feature: str, query: str = "", limit: int = LIMIT) -> list[str]:
+    """Values that products which are sold have of a category, in order; those that the query is part of. One query."""
+    declared = get_storefront().products.features.get(feature)
+    if declared is None or declared.kind not in USABLE[:2]:
+        return []
+    within = (
+        {f"{declared.path}__icontains": query[:LONGEST]} if query else {f"{declared.path}__isnull": False}
+    )
+    rows = get_storefront().products_queryset().filter(**within).order_by(declared.path)
+    return [str(value) for value in rows.values_list(declared.path, flat=True).distinct()[:limit]]
+
+
+def count_meeting(condition: Mapping[str, Any]) -> tuple[int, bool]:
+    """How many products that are sold meet a condition, and whether there may be more than COUNTED of them."""
+    met = get_storefront().products_queryset().filter(product_condition(condition).q())
+    found = met.order_by().values("pk").distinct()[: COUNTED + 1].count()
+    return min(found, COUNTED), found > COUNTED
+
+
+def answer_values(request: HttpRequest) -> JsonResponse:
+    """Answer `?feature=&q=` as JSON. Whoever puts it at an address checks the permission first."""
+    found = feature_values(request.GET.get("feature", ""), request.GET.get("q", ""))
+    return JsonResponse({"values": found})
 
 
 def answer_search(request: HttpRequest) -> JsonResponse:

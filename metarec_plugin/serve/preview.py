@@ -33,6 +33,10 @@ class Line:
     title: str
     moved: int | None = 0
 
+    @property
+    def down(self) -> int:
+        return -(self.moved or 0)
+
 
 @dataclass(frozen=True)
 class Lists:
