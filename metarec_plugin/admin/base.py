@@ -30,7 +30,8 @@ if apps.is_installed("unfold"):
 else:
     from django.contrib.admin import ModelAdmin
 
-# The row of links on top of each page: model name -> what it says. The order is that of a look from above to details.
+# The row of links on top of each page: model name, or "model:page" -> what it says. The order is that of a look from
+# above to details.
 TABS = {
     "dashboard": _("Dashboard"),
     "whatif": _("What-if"),
@@ -40,7 +41,10 @@ TABS = {
     "rule": _("Rules"),
     "experiment": _("Experiments"),
     "subject": _("Shoppers"),
+    "event": _("Events"),
     "quarantinedevent": _("Quarantine"),
+    "apikey": _("API keys"),
+    "subject:audit": _("Log of changes"),
 }
 
 
@@ -109,28 +113,29 @@ class PanelAdmin(ModelAdmin):
         name = f"admin:metarec_{model or self.opts.model_name}_{page}"
         return reverse(name, args=args, current_app=self.admin_site.name)
 
-    def context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
-        """What every template of the panel asks for."""
+    def context(self, request: HttpRequest, *, tab: str = "", **more: Any) -> dict[str, Any]:
+        """What every template of the panel asks for. tab: of TABS, where the page is not that of its model."""
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "media": self.media,
-            "tabs": self.tabs(),
+            "tabs": self.tabs(tab),
             "may_operate": may(request, OPERATE),
             "may_train": may(request, TRAIN),
             "may_promote": may(request, PROMOTE),
             **more,
         }
 
-    def tabs(self) -> list[dict[str, Any]]:
+    def tabs(self, tab: str = "") -> list[dict[str, Any]]:
         """The pages that are on this site, with the one that is open marked."""
         found = []
-        for model, label in TABS.items():
+        for each, label in TABS.items():
+            model, _colon, page = each.partition(":")
             try:
-                url = self.url("changelist", model=model)
+                url = self.url(page or "changelist", model=model)
             except NoReverseMatch:  # a site that registered a part of them
                 continue
-            found.append({"url": url, "label": label, "open": model == self.opts.model_name})
+            found.append({"url": url, "label": label, "open": each == (tab or self.opts.model_name)})
         return found
 
     def page(

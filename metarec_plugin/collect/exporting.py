@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Field, Model
+from django.utils import timezone
 
 from metarec_plugin.models import Event, Exposure, Impression, QuarantinedEvent, SubjectState
 
@@ -17,6 +20,21 @@ TABLES: tuple[tuple[str, type[Model]], ...] = (
     ("refused", QuarantinedEvent),
 )
 CHUNK = 500
+
+
+def as_json(subject: str, **more: Any) -> Iterator[str]:
+    """Stream one JSON object: when it was made, whose it is, what else the caller knows, and the rows by table."""
+    yield _json({"exported_at": timezone.now(), "subject": subject, **more}).removesuffix("}")
+    for name, rows in rows_of(subject):
+        yield f', "{name}": ['
+        for place, row in enumerate(rows):
+            yield (",\n" if place else "") + _json(row)
+        yield "]"
+    yield "}"
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
 
 
 def rows_of(subject: str) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -99,6 +100,16 @@ class ApiKey(models.Model):
         if self.last_used != today:
             type(self)._default_manager.filter(pk=self.pk).update(last_used=today)
             self.last_used = today
+
+
+def is_origin(text: str) -> bool:
+    """Whether this is what a browser sends as Origin: a scheme and a host, no path."""
+    parts = urlsplit(text)
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.netloc)
+        and f"{parts.scheme}://{parts.netloc}" == text
+    )
 
 
 def _digest(key: str) -> str:

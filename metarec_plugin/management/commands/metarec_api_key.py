@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError
 
 from metarec_plugin.models import ApiKey
-from metarec_plugin.models.api_key import DEFAULT_SCOPES, SCOPES
+from metarec_plugin.models.api_key import DEFAULT_SCOPES, SCOPES, is_origin
 from metarec_plugin.rates import is_rate
 
 
@@ -44,12 +43,7 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"There is no scope {unknown[0]!r}; there are {', '.join(SCOPES)}.")
         for origin in options["origin"]:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or f"{parts.scheme}://{parts.netloc}" != origin
-                or not parts.netloc
-            ):
+            if not is_origin(origin):
                 raise CommandError(f'An origin is like "https://pages.example"; found {origin!r}.')
         if options["rate"] and not is_rate(options["rate"]):
             raise CommandError(f'A rate is like "600/min"; found {options["rate"]!r}.')

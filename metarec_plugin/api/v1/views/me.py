@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.response import Response
@@ -16,7 +14,7 @@ from metarec_plugin.api.v1.base import View
 from metarec_plugin.api.v1.describing import described
 from metarec_plugin.collect import consent_of, disliked_keys, known_subject, support_keys
 from metarec_plugin.collect.controls import forget
-from metarec_plugin.collect.exporting import rows_of
+from metarec_plugin.collect.exporting import as_json
 from metarec_plugin.collect.visitor import visitor_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event
@@ -86,15 +84,4 @@ def _export(request: HttpRequest) -> Iterator[str]:
         if visitor.returning
         else {}
     )
-    head = {"exported_at": timezone.now(), "subject": subject, "token": token}
-    yield _json(head).removesuffix("}")
-    for name, rows in rows_of(subject):
-        yield f', "{name}": ['
-        for place, row in enumerate(rows):
-            yield (",\n" if place else "") + _json(row)
-        yield "]"
-    yield "}"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+    yield from as_json(subject, token=token)
