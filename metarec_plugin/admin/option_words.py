@@ -44,6 +44,11 @@ REPEATS = {
 }
 
 
+def figure(value: float) -> str:
+    """A number as people write it: 3, not 3.0."""
+    return number_format(int(value) if float(value).is_integer() else value)
+
+
 def value_words(option: str, value: Any) -> str:
     """One option's value as a phrase."""
     if option == "strategies":
@@ -55,14 +60,14 @@ def value_words(option: str, value: Any) -> str:
     if option == "filters":
         return _(" and ").join(in_words(each) for each in value) or _("no condition")
     if option == "objective":
-        weights = [f"{name} {number_format(weight)}" for name, weight in sorted(value.items())]
+        weights = [f"{name} {figure(weight)}" for name, weight in sorted(value.items())]
         return ", ".join(weights) or _("nothing")
     if option == "exploration":
-        return f"{number_format(100 * value)} %"
+        return f"{figure(round(100 * value, 2))} %"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, float | int):
-        return number_format(value)
+        return figure(value)
     return str(value) or _("nothing")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import combinations
 
@@ -20,6 +20,7 @@ from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.keys import parse_keys
 
 MOST_RULES, AT_ONCE = 300, 50  # rules that are looked at; conditions asked in one query
+NEWEST_RULE = 2**62  # the key of a rule that is not stored yet: of equal priority, newer rows go first
 PLACE, HIDDEN, NARROWED, SHARES, BOTH_WAYS, NOT_SOLD, NOWHERE = (
     "place", "hidden", "narrowed", "shares", "both_ways", "not_sold", "nowhere",
 )  # fmt: skip
@@ -95,6 +96,16 @@ def conflicts_of(policy: Policy, now: datetime, placements: Collection[str]) -> 
     """The conflicts among the first MOST_RULES rules that count now or will."""
     rules = [rule for rule in policy.rules if rule.ends_at is None or rule.ends_at > now][:MOST_RULES]
     return find_conflicts(rules, ask_shop(rules, placements))
+
+
+def conflicts_with(
+    rule: MerchantRule, policy: Policy, now: datetime, placements: Collection[str]
+) -> list[Conflict]:
+    """Those of one rule, stored or not, with the others of the policy."""
+    own = rule if rule.pk else replace(rule, pk=NEWEST_RULE)
+    others = (each for each in policy.rules if each.pk != own.pk)
+    found = conflicts_of(replace(policy, rules=(own, *others)), now, placements)
+    return [conflict for conflict in found if own in conflict.rules]
 
 
 def find_conflicts(rules: Sequence[MerchantRule], shop: Shop) -> list[Conflict]:

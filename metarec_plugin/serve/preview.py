@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from metarec_plugin.models import Event
 from metarec_plugin.placements import PlacementConfig
+from metarec_plugin.serve.conflicts import NEWEST_RULE
 from metarec_plugin.serve.policy import Policy
 from metarec_plugin.serve.recommendation import recommend
 from metarec_plugin.serve.rules import MerchantRule
@@ -14,7 +15,6 @@ from metarec_plugin.serve.slate import Slate
 from metarec_plugin.storefront import get_storefront
 
 LOOKED_AT = 300  # newest events among which shoppers are looked for
-NEWEST_RULE = 2**62  # the key of a rule that is not stored yet: of equal priority, newer rows go first
 
 
 @dataclass(frozen=True)

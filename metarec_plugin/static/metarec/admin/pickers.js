@@ -45,7 +45,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const action = document.querySelector("select[data-metarec-action]");
   function fit() {
     document.querySelectorAll("[data-metarec-for]").forEach((part) => {
-      part.hidden = action.value !== "" && !part.dataset.metarecFor.split(" ").includes(action.value);
+      const needed = action.value === "" || part.dataset.metarecFor.split(" ").includes(action.value);
+      part.hidden = !needed && !part.querySelector(".errorlist");
     });
   }
   if (action) {
