@@ -7,9 +7,11 @@ from django.db.models import Model
 
 from metarec_plugin.admin.dashboard import DashboardAdmin
 from metarec_plugin.admin.placements import PlacementAdmin
-from metarec_plugin.models import Dashboard, Placement
+from metarec_plugin.admin.versions import VersionAdmin
+from metarec_plugin.models import Dashboard, ModelVersion, Placement
 
 PAGES: dict[type[Model], type[ModelAdmin]] = {
     Dashboard: DashboardAdmin,
+    ModelVersion: VersionAdmin,
     Placement: PlacementAdmin,
 }

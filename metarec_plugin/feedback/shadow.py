@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from django.utils import timezone
@@ -249,8 +250,8 @@ def _draw(event_id: str) -> int:
 
 
 def _local(at: datetime) -> date:
-    return timezone.localdate(at, timezone.get_default_timezone())
+    return at.astimezone(ZoneInfo(get_config().time_zone)).date()
 
 
 def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min), timezone.get_default_timezone())
+    return datetime.combine(day, time.min, ZoneInfo(get_config().time_zone))

@@ -75,16 +75,16 @@ def to_prune(keep: int, versions: Iterable[ModelVersion]) -> list[UUID]:
             kept |= {row.pk, row.previous_id}
         if row.in_shadow_since is not None:
             kept.add(row.pk)
-    kept |= _in_experiments()
+    asked = _in_experiments()
+    kept |= {row.pk for row in rows if str(row.pk) in asked}
     at_work = set(TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).values_list("pk", flat=True))
     return [row.pk for row in rows if row.pk not in kept and row.run_id not in at_work]
 
 
-def _in_experiments() -> set[object]:
+def _in_experiments() -> set[str]:
     """The versions of variants: without its bundle a variant would be answered by the current one, under its name."""
     running = Experiment.objects.filter(state=Experiment.State.RUNNING).values_list("variants", flat=True)
-    named = [str(variant.get("version") or "") for variants in running for variant in variants]
-    return {version.pk for version in ModelVersion.objects.all() if str(version.pk) in named}
+    return {str(variant.get("version") or "") for variants in running for variant in variants}
 
 
 def prune_checkpoints() -> int:

@@ -98,6 +98,12 @@ def read_bundle(root: Path, version: str | uuid.UUID, sha256: str | None = None)
     return Bundle(version=folder.name, manifest=manifest, arrays=arrays)
 
 
+def bundle_size(root: Path, version: str | uuid.UUID) -> int:
+    """Return the bytes that a version takes on disk, 0 where there is no bundle of it."""
+    folder = bundle_path(root, version)
+    return sum(entry.stat().st_size for entry in os.scandir(folder)) if folder.is_dir() else 0
+
+
 def _write_array(path: Path, array: np.ndarray) -> str:
     with path.open("xb") as file:
         np.lib.format.write_array(file, array, allow_pickle=False)

@@ -87,14 +87,20 @@ def rollback(*, expected: Id | None = UNSEEN) -> ModelVersion:
     return _flip(serving.previous, serving.pk, remember=False)
 
 
-def put_in_shadow(version: Id) -> ModelVersion:
+def put_in_shadow(version: Id, *, expected: Id | None = UNSEEN) -> ModelVersion:
     """Compare this version with the served one on what shoppers buy from now on, in place of any other in shadow.
 
+    expected: the version that was in shadow when somebody decided, None where none was; another one raises Conflict.
     Raises NoModel if there is no such version, BundleError if it is the served one or its bundle was deleted.
     """
     with transaction.atomic():
         _lock()
-        chosen = get(version)
+        chosen, other = get(version), in_shadow()
+        if other != chosen and not _is_seen(other, expected):
+            raise Conflict(
+                f"Meanwhile the version in shadow is {other.pk if other else 'none'}; nothing was changed. Look again "
+                "before you decide."
+            )
         if chosen.pruned_at is not None:
             raise _pruned(chosen)
         if chosen.is_current:
@@ -160,7 +166,7 @@ def _lock() -> dict[uuid.UUID, Any]:
 
 def _require(serving: ModelVersion | None, expected: Id | None) -> None:
     """Raise Conflict where another version is served than the one that somebody decided by."""
-    if expected is UNSEEN or str(serving.pk if serving else "") == str(expected or ""):
+    if _is_seen(serving, expected):
         return
     if serving is None:
         raise Conflict("No version is served any more. Look again before you decide.")
@@ -181,3 +187,8 @@ def _pruned(version: ModelVersion) -> BundleError:
 def _announce(version: str, previous: str | None) -> None:
     log.info("version promoted version=%s previous=%s", version, previous)
     model_promoted.send_robust(ModelVersion, version=version, previous=previous)
+
+
+def _is_seen(version: ModelVersion | None, expected: Id | None) -> bool:
+    """Whether a version, or none, is what somebody saw before they decided."""
+    return expected is UNSEEN or str(version.pk if version else "") == str(expected or "")

@@ -1,0 +1,45 @@
+"""Two versions side by side: quality, what they were made with, and what they would show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metarec_plugin.admin.version_charts import differences, side_by_side
+from metarec_plugin.admin.version_facts import settings_of
+from metarec_plugin.admin.version_lists import LENGTH, typical_lists
+from metarec_plugin.admin.version_words import title_of
+from metarec_plugin.exceptions import BundleError
+from metarec_plugin.models import ModelVersion
+
+
+def comparison(a: ModelVersion, b: ModelVersion) -> dict[str, Any]:
+    """What the page shows. Figures of different data are shown beside each other and never subtracted."""
+    same_data = a.data_hash == b.data_hash
+    names = {f"A: {title_of(a)}": a, f"B: {title_of(b)}": b}
+    charts = [side_by_side(names), *([differences(a, b)] if same_data else [])]
+    lists, no_lists = [], ""
+    try:
+        lists = typical_lists(a, b)
+    except BundleError as error:
+        no_lists = str(error)
+    return {
+        "a": a,
+        "b": b,
+        "a_name": title_of(a),
+        "b_name": title_of(b),
+        "same_data": same_data,
+        "charts": [chart for chart in charts if chart],
+        "settings": _differing(a, b),
+        "lists": lists,
+        "no_lists": no_lists,
+        "length": LENGTH,
+    }
+
+
+def _differing(a: ModelVersion, b: ModelVersion) -> list[tuple[str, Any, Any]]:
+    """(name, of A, of B) of all that is not the same; None where one has none of it."""
+    first, second = settings_of(a), settings_of(b)
+    names = dict.fromkeys([*first, *second])
+    return [
+        (name, first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)
+    ]
