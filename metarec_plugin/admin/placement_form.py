@@ -51,6 +51,8 @@ class PlacementForm(forms.Form):
     before: the placement as the settings have it, which says what an empty field means.
     """
 
+    apart = ("revision", "name", "active")  # fields that are no option
+    unset = gettext_lazy("as in the settings: %(value)s")  # what an empty field says
     revision = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -83,7 +85,7 @@ class PlacementForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.before = before
         if not new:
-            del self.fields["name"]
+            self.fields.pop("name", None)
         features = get_storefront().products.features
         self.numbers = [name for name, feature in features.items() if feature.kind == "number"]
         categories = [name for name, feature in features.items() if feature.kind == "category"]
@@ -108,7 +110,7 @@ class PlacementForm(forms.Form):
                 ),
             )  # fmt: skip
         for name, field in self.fields.items():
-            if name in ("revision", "name", "active"):
+            if name in self.apart:
                 continue
             field.required = False
             option = name.removesuffix("_how")
@@ -118,9 +120,7 @@ class PlacementForm(forms.Form):
             if name in choices:
                 self._offer(name, field, choices[name])
             elif name in NUMBERS:
-                field.widget.attrs["placeholder"] = _("as in the settings: %(value)s") % {
-                    "value": value_words(name, getattr(before, name))
-                }
+                field.widget.attrs["placeholder"] = self._settings(name)
             if isinstance(field, forms.FloatField):
                 field.widget.attrs["step"] = "any"
 

@@ -110,6 +110,7 @@ def start(experiment: Experiment, *, check_options: CheckOptions, by: str = "") 
                 salt=secrets.token_hex(16),
                 started_at=timezone.now(),
                 stopped_at=None,
+                updated_at=timezone.now(),
                 updated_by=by,
             ):
                 raise InvalidRule(f"Experiment {row.name!r} was started by somebody else.")
@@ -149,7 +150,8 @@ def _why_not(experiment: Experiment) -> str:
 def stop(experiment: Experiment, *, by: str = "") -> Experiment:
     """End a running experiment for good. Raises InvalidRule for one that does not run."""
     running = Experiment.objects.filter(pk=experiment.pk, state=Experiment.State.RUNNING)
-    if not running.update(state=Experiment.State.STOPPED, stopped_at=timezone.now(), updated_by=by):
+    now = timezone.now()
+    if not running.update(state=Experiment.State.STOPPED, stopped_at=now, updated_at=now, updated_by=by):
         raise InvalidRule(f"Experiment {experiment.name!r} does not run; there is nothing to stop.")
     forget_policy()
     experiment.refresh_from_db()

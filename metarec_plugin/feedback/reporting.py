@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from django.db.models import Count
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from metarec_plugin.feedback.attribution import WINDOWS, Windows
 from metarec_plugin.feedback.outcomes import Outcome, crossed_subjects, outcomes_of
@@ -38,6 +41,14 @@ from metarec_plugin.models import Experiment, Exposure
 RATES = ("click", "basket", "conversion", "attributed_conversion")
 AMOUNTS = ("revenue", "attributed_revenue")
 METRICS = ("click", "basket", "conversion", "revenue", "attributed_conversion", "attributed_revenue")
+WORDS = {  # what each is called in a sentence
+    "click": gettext_lazy("click"),
+    "basket": gettext_lazy("basket"),
+    "conversion": gettext_lazy("conversion"),
+    "revenue": gettext_lazy("revenue"),
+    "attributed_conversion": gettext_lazy("attributed conversion"),
+    "attributed_revenue": gettext_lazy("attributed revenue"),
+}
 
 
 def report(experiment: Experiment, windows: Windows = WINDOWS) -> Report:
@@ -59,9 +70,9 @@ def report(experiment: Experiment, windows: Windows = WINDOWS) -> Report:
         rows=tuple(Row(name, share, counts.get(name, 0)) for name, share in shares.items()),
     )  # fmt: skip
     if draft:
-        return replace(found, status=DRAFT, verdict="It was not started yet.")
+        return replace(found, status=DRAFT, verdict=_("It was not started yet."))
     if not subjects:
-        return replace(found, verdict="Nobody was answered by it yet.")
+        return replace(found, verdict=_("Nobody was answered by it yet."))
     if ratio.alarm:
         return replace(found, status=RATIO, verdict=_of_ratio(found))
     fixed = experiment.design == Experiment.Design.FIXED
@@ -151,58 +162,96 @@ def _status(found: Report) -> str:
     return OPEN if found.state == Experiment.State.RUNNING else NONE
 
 
+def _n(number: float) -> str:
+    return number_format(number, 0, force_grouping=True)
+
+
+def _percent(share: float, decimals: int = 0) -> str:
+    return f"{number_format(100 * share, decimals)}%"
+
+
 def _of_ratio(found: Report) -> str:
     ratio = found.sample_ratio
     counts = ", ".join(
-        f"{name} {n:,} of {ratio.expected.get(name, 0):,.0f}" for name, n in ratio.observed.items()
+        _("%(variant)s %(n)s of %(expected)s")
+        % {"variant": name, "n": _n(n), "expected": _n(ratio.expected.get(name, 0))}
+        for name, n in ratio.observed.items()
     )
-    return (
-        f"The subjects were not split as the shares say ({counts} expected; p {_p(ratio.p)}): no figures are shown. "
+    return _(
+        "The subjects were not split as the shares say (%(counts)s expected; p %(p)s): no figures are shown. "
         "Look for what loses or adds subjects of one variant, and start anew."
-    )
+    ) % {"counts": counts, "p": _p(ratio.p)}
 
 
 def _p(p: float | None) -> str:
-    return "< 0.001" if p is not None and p < 0.001 else f"{p:.3f}" if p is not None else "unknown"
+    return "< 0.001" if p is not None and p < 0.001 else f"{p:.3f}" if p is not None else _("unknown")
 
 
 def _verdict(found: Report, status: str) -> str:
     if status == EARLY:
-        ended = "" if found.state == Experiment.State.RUNNING else " It was stopped before its horizon."
-        return f"Too early: {found.subjects:,} of {found.horizon:,} subjects.{ended}"
+        early = _("Too early: %(n)s of %(horizon)s subjects.") % {
+            "n": _n(found.subjects),
+            "horizon": _n(found.horizon),
+        }
+        running = found.state == Experiment.State.RUNNING
+        return early if running else f"{early} {_('It was stopped before its horizon.')}"
     differing = {name: each for name, each in _goals(found).items() if each.different}
+    goal = str(WORDS[found.goal])
     said = "; ".join(
-        f"{name} is {'above' if each.low > 0 else 'below'} {found.rows[0].variant} in {found.goal}"
+        (
+            _("%(variant)s is above %(control)s in %(goal)s")
+            if each.low > 0
+            else _("%(variant)s is below %(control)s in %(goal)s")
+        )
+        % {"variant": name, "control": found.rows[0].variant, "goal": goal}
         for name, each in differing.items()
     )
     none = (
-        f"No difference in {found.goal} so far."
+        _("No difference in %(goal)s so far.")
         if status == OPEN
-        else f"No difference in {found.goal} was found."
-    )
+        else _("No difference in %(goal)s was found.")
+    ) % {"goal": goal}
     if found.mode != Experiment.Mode.AA:
-        return f"{said}." if differing else none
-    alike = "This is an A/A test: the variants are the same."
+        return _("%(said)s.") % {"said": said} if differing else none
+    alike = _("This is an A/A test: the variants are the same.")
     if not differing:
         return f"{alike} {none}"
-    rate = "at most" if found.design == Experiment.Design.SEQUENTIAL else "about"
-    return f"{alike} What was found ({said}) is a false alarm, as {rate} {ALPHA:.0%} of such tests raise one."
+    alarm = (
+        _("What was found (%(said)s) is a false alarm, as at most %(rate)s of such tests raise one.")
+        if found.design == Experiment.Design.SEQUENTIAL
+        else _("What was found (%(said)s) is a false alarm, as about %(rate)s of such tests raise one.")
+    )
+    return f"{alike} {alarm % {'said': said, 'rate': _percent(ALPHA)}}"
 
 
 def _notes(experiment: Experiment, measured: _Measured) -> list[str]:
     notes = []
     if experiment.design == Experiment.Design.FIXED and measured.subjects == experiment.horizon:
-        notes.append(f"The figures are those of the first {measured.subjects:,} subjects.")
+        notes.append(_("The figures are those of the first %(n)s subjects.") % {"n": _n(measured.subjects)})
     if len(experiment.variants) > 2:
         notes.append(
-            f"Intervals of {experiment.goal} hold for {len(experiment.variants) - 1} comparisons together; those of "
-            "other figures for each alone."
+            _(
+                "Intervals of %(goal)s hold for %(n)s comparisons together; those of other figures for each alone."
+            )
+            % {"goal": WORDS[experiment.goal], "n": len(experiment.variants) - 1}
         )
     if measured.unpriced:
-        notes.append(f"{measured.unpriced:,} purchases have no price and add nothing to revenue.")
+        notes.append(
+            ngettext(
+                "%(n)s purchase has no price and adds nothing to revenue.",
+                "%(n)s purchases have no price and add nothing to revenue.",
+                measured.unpriced,
+            )
+            % {"n": _n(measured.unpriced)}
+        )
     if crossed := crossed_subjects(experiment):
         notes.append(
-            f"{crossed:,} subjects were shown another variant, too; they count for the one that they met first."
+            ngettext(
+                "%(n)s subject was shown another variant, too; it counts for the one that it met first.",
+                "%(n)s subjects were shown another variant, too; they count for the one that they met first.",
+                crossed,
+            )
+            % {"n": _n(crossed)}
         )
     return notes
 
@@ -218,6 +267,13 @@ def _power_notes(found: Report, measured: _Measured) -> list[str]:
     )
     found_by = max(detectable(error, alpha=alpha) for error in errors)
     return [
-        f"So many subjects find a difference of {found_by:.4g} ({found_by / control.mean:.1%} of the control) with a "
-        f"chance of {POWER:.0%}; a smaller one may be there."
+        _(
+            "So many subjects find a difference of %(difference)s (%(lift)s of the control) with a chance of "
+            "%(power)s; a smaller one may be there."
+        )
+        % {
+            "difference": f"{found_by:.4g}",
+            "lift": _percent(found_by / control.mean, 1),
+            "power": _percent(POWER),
+        }
     ]

@@ -12,6 +12,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from metarec_plugin.feedback.distributions import NORMAL, chi_square_tail, student_quantile
 
 ALPHA = 0.05
@@ -107,16 +109,20 @@ def sample_ratio(observed: Mapping[str, int], shares: Mapping[str, float]) -> Sa
 def compare_at_horizon(control: Moments, variant: Moments, alpha: float = ALPHA) -> Comparison:
     """Compare two variants once, at the horizon that was set before."""
     if min(control.n, variant.n) < 2:
-        return _unknown(control, variant, "fewer than two subjects")
+        return _unknown(control, variant, _("fewer than two subjects"))
     if control.binary:
         z = NORMAL.inv_cdf(1 - alpha / 2)
         low, high = _newcombe(control, variant, z)
         return _with_lift(control, variant, low, high, z)
     if not control.mean_variance and not variant.mean_variance:
-        return _unknown(control, variant, "the same value for every subject: nothing to tell chance by")
+        return _unknown(control, variant, _("the same value for every subject: nothing to tell chance by"))
     critical = student_quantile(1 - alpha / 2, _freedom(control, variant))
     rough = min(control.active, variant.active) < ROUGH_BELOW
-    note = f"rough: fewer than {ROUGH_BELOW} subjects of a variant have an amount" if rough else ""
+    note = (
+        _("rough: fewer than %(n)s subjects of a variant have an amount") % {"n": ROUGH_BELOW}
+        if rough
+        else ""
+    )
     return _symmetric(control, variant, critical, note)
 
 
@@ -125,9 +131,11 @@ def compare_any_time(
 ) -> Comparison:
     """Compare two variants at any look, of as many as one likes. best_at: subjects at which it is tightest."""
     if min(control.n, variant.n) < MIN_SUBJECTS:
-        return _unknown(control, variant, f"fewer than {MIN_SUBJECTS} subjects of a variant")
+        return _unknown(control, variant, _("fewer than %(n)s subjects of a variant") % {"n": MIN_SUBJECTS})
     if not control.binary and min(control.active, variant.active) < MIN_ACTIVE:
-        return _unknown(control, variant, f"fewer than {MIN_ACTIVE} subjects of a variant have an amount")
+        return _unknown(
+            control, variant, _("fewer than %(n)s subjects of a variant have an amount") % {"n": MIN_ACTIVE}
+        )
     return _symmetric(control, variant, any_time_critical(control.n + variant.n, alpha, best_at))
 
 
@@ -177,7 +185,7 @@ def _with_lift(
     """Add the relative lift by the delta method, where the control is surely above zero: else it has no bounds."""
     difference = variant.mean - control.mean
     if control.mean <= critical * math.sqrt(control.mean_variance):
-        none = "no relative lift: the control is not surely above zero"
+        none = _("no relative lift: the control is not surely above zero")
         return Comparison(difference, low, high, note=f"{note}; {none}" if note else none)
     ratio = variant.mean / control.mean
     half = critical * math.sqrt(variant.mean_variance + ratio**2 * control.mean_variance) / control.mean
