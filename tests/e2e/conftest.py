@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -11,6 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +48,12 @@ class Shop:
         connection.close()
         return rows
 
+    def manage(self, *arguments: str, **environment: str) -> str:
+        return manage(self.database.parent, *arguments, **environment)
 
-@pytest.fixture(scope="session")
-def shop(tmp_path_factory):
-    chromium()  # nothing to set up where it cannot be used
-    folder = tmp_path_factory.mktemp("shop")
-    environment = {
+
+def environment_of(folder: Path) -> dict[str, str]:
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "shop.settings",
         "DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}",
@@ -58,29 +61,64 @@ def shop(tmp_path_factory):
         "OPENBLAS_NUM_THREADS": "1",
     }
 
-    def manage(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
-    manage("migrate", "--verbosity", "0")
-    manage("load_demo", "--households", "400")
-    manage("metarec_sync", "--full")
-    manage("metarec_train", "--learners", "closed_form")
+def manage(folder: Path, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT, env={**environment_of(folder), **environment}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> Path:
+    """A small demo store, loaded, synced and trained: once, also where several processes run the tests.
+
+    METAREC_E2E_STORE names the folder of one that was made before, for somebody who writes these tests.
+    """
+    chromium()  # nothing to set up where it cannot be used
+    if made := os.environ.get("METAREC_E2E_STORE"):
+        return Path(made)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "store"
+    with (shared / "store.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed half-way
+            folder.mkdir()
+            manage(folder, "migrate", "--verbosity", "0")
+            manage(folder, "load_demo", "--households", "400")
+            manage(folder, "metarec_sync", "--full")
+            manage(folder, "metarec_train", "--learners", "closed_form")
+            (folder / "ready").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shop(store, tmp_path_factory):
+    """The store as shoppers find it."""
+    folder = tmp_path_factory.mktemp("shop") / "store"
+    shutil.copytree(store, folder)
+    with served(folder) as url:
+        yield Shop(url, folder / "shop.sqlite3")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a store in a process of its own; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "shop.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"],
-        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=ROOT, env=environment_of(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url)
-        yield Shop(url, folder / "shop.sqlite3")
+        yield url
     finally:
         server.terminate()
         server.wait(20)

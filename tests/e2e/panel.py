@@ -1,0 +1,77 @@
+"""The admin panel as somebody finds it: logging in, and every kind of page that a link leads to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+ROOT = "/admin/metarec/"
+FILES = re.compile(r"csv|export|download|\.json|\.html$")  # what a browser saves, or another program reads
+OWN = ("whatif",)  # pages that are another page with a question in their address
+# A key in an address: a number, a UUID, or whatever the admin quotes (`_3A` for a colon).
+_KEY = re.compile(r"\d+|[0-9a-f-]{32,36}|.*(:|_3A|%3A).*", re.IGNORECASE)
+
+
+def log_in(page: Any, user: str, password: str) -> None:
+    page.goto("/admin/login/?next=/admin/")
+    page.get_by_label(re.compile("username|用户名", re.I)).fill(user)
+    page.locator("[name=password]").fill(password)
+    page.locator("[type=submit]").click()
+    page.wait_for_url("**/admin/")
+
+
+def name_of(address: str) -> str:
+    """What kind of page an address is of: its path without keys, and whether it asks something."""
+    parts = urlsplit(address)
+    words = [word for word in parts.path.removeprefix(ROOT).split("/") if word and not _KEY.fullmatch(word)]
+    asked = bool(parse_qsl(parts.query)) and words[:1] and words[0] in OWN
+    return "-".join([*words, *(["asked"] if asked else [])])
+
+
+def kinds_of_pages(page: Any, most: int = 80) -> Iterator[tuple[str, str]]:
+    """Follow links from the admin's list of the panel; yield each kind of page once: its name and an address."""
+    found = {"start": ROOT}
+    waiting = list(found)
+    while waiting and len(found) <= most:
+        name = waiting.pop(0)
+        yield name, found[name]
+        page.goto(found[name])
+        links = page.locator(f"a[href*='{ROOT}'], #content a[href]").evaluate_all(
+            "nodes => nodes.map(node => { const url = new URL(node.href); return url.host === location.host"
+            " ? url.pathname + url.search : '' })"
+        )
+        for link in links:
+            kind = name_of(link)
+            if link.startswith(ROOT) and kind and kind not in found and not FILES.search(link):
+                found[kind] = link
+                waiting.append(kind)
+
+
+def watched(page: Any) -> list[str]:
+    """A list that fills with what a page complains of: errors of scripts, of its policy, and of the server."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "response",
+        lambda answer: complaints.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+    return complaints
+
+
+def overflow(page: Any) -> list[str]:
+    """Which elements make the page scroll sideways; empty where it does not."""
+    return page.evaluate("""() => {
+        const width = window.innerWidth;
+        if (document.documentElement.scrollWidth <= width) return [];
+        const wide = [...document.querySelectorAll('body *')].filter((node) => {
+            if (node.getBoundingClientRect().right <= width + 1) return false;
+            for (let up = node.parentElement; up; up = up.parentElement)
+                if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(up).overflowX)) return false;
+            return true;
+        });
+        const shown = wide.slice(-3).map((node) => node.outerHTML.slice(0, 160));
+        return [`${document.documentElement.scrollWidth} px wide`, ...shown];
+    }""")
