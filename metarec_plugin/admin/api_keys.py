@@ -1,0 +1,222 @@
+"""Publishable keys of the REST API: made, replaced with an overlap, and taken away."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION
+from django.db import router, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+
+from metarec_plugin.admin.base import OPERATE, PanelAdmin, may
+from metarec_plugin.models import ApiKey
+from metarec_plugin.models.api_key import DEFAULT_SCOPES, SCOPES, is_origin
+from metarec_plugin.rates import is_rate
+
+SCOPE_WORDS = {
+    "recommendations": _("ask for lists"),
+    "events": _("report what shoppers do"),
+    "feedback": _("report likes and dislikes"),
+    "me": _("let shoppers see and delete what is known of them"),
+    "trace": _("see why each product is in a list: for developers, not for pages"),
+}
+OVERLAPS = {0: _("not at all"), 1: _("an hour"), 24: _("a day"), 168: _("a week"), 720: _("30 days")}
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        label=_("What it is for"), max_length=100, help_text=_("Such as “app” or “landing page”.")
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"),
+        choices=[(scope, SCOPE_WORDS[scope]) for scope in SCOPES],
+        initial=list(DEFAULT_SCOPES),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    origins = forms.CharField(
+        label=_("Sites whose pages may use it"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 40}),
+        help_text=_("One a line, such as https://pages.example. Without any only apps may."),
+    )
+    rate = forms.CharField(
+        label=_("At most"),
+        required=False,
+        max_length=20,
+        help_text=_("Requests of all who use it together, such as 600/min. Empty: no bound of its own."),
+    )
+
+    def clean_origins(self) -> list[str]:
+        origins = self.cleaned_data["origins"].split()
+        for origin in origins:
+            if not is_origin(origin):
+                wrong = _("A site is written like https://pages.example, without a path; found %(found)s.")
+                raise forms.ValidationError(wrong, params={"found": origin})
+        return origins
+
+    def clean_rate(self) -> str:
+        rate: str = self.cleaned_data["rate"]
+        if rate and not is_rate(rate):
+            raise forms.ValidationError(_("A rate is written like 600/min."))
+        return rate
+
+
+class ApiKeyAdmin(PanelAdmin):
+    """The key itself is shown once. A row is not edited: what it may do changes with a new key."""
+
+    adds = True
+    list_display = ("name", "prefix", "works", "scopes", "origins", "rate", "last_used")
+    fields = (
+        "name",
+        "prefix",
+        "works",
+        "scopes",
+        "origins",
+        "rate",
+        "created",
+        "last_used",
+        "expires_at",
+        "successor",
+    )
+    readonly_fields = fields
+    sortable_by = ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return (*self.list_display, "to_do") if may(request, OPERATE) else self.list_display
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.fields, "to_do") if may(request, OPERATE) else self.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.get_fields(request, obj)
+
+    @admin.display(description=_("State"))
+    def works(self, key: ApiKey) -> Any:
+        if not key.active:
+            return _("revoked")
+        if not key.works:
+            return _("replaced, its time is over")
+        return _("replaced, works for a while yet") if key.expires_at else _("works")
+
+    @admin.display(description=_("Replaced by"), empty_value="–")
+    def successor(self, key: ApiKey) -> Any:
+        new = key.replaced_by
+        return new and format_html('<a href="{}">{}</a>', self.url("change", new.pk), new)
+
+    @admin.display(description=_("Do"), empty_value="–")
+    def to_do(self, key: ApiKey) -> Any:
+        if not key.works:
+            return None
+        revoke = format_html('<a href="{}">{}</a>', self.url("revoke", key.pk), _("Revoke…"))
+        if key.replaced_by_id:
+            return revoke
+        rotate = format_html('<a href="{}">{}</a>', self.url("rotate", key.pk), _("Replace…"))
+        return format_html('<span class="metarec-actions">{} {}</span>', rotate, revoke)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/rotate/", view(self.rotate_view), name="metarec_apikey_rotate"),
+            path("<int:pk>/revoke/", view(self.revoke_view), name="metarec_apikey_revoke"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(never_cache)
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        self.require(request, OPERATE)
+        form = KeyForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            given = form.cleaned_data
+            with transaction.atomic(using=router.db_for_write(ApiKey)):
+                row, key = ApiKey.issue(
+                    given["name"], scopes=given["scopes"], origins=given["origins"], rate=given["rate"]
+                )
+                self.note(request, row, gettext("Issued."), ADDITION)
+            return self._show(request, row, key)
+        return self.page(
+            request, "api_keys/issue.html", gettext("New API key"), form=form, back=self.url("changelist")
+        )
+
+    @method_decorator(never_cache)
+    def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Make the key that takes another's place; the old one works for the overlap that is chosen."""
+        self.require(request, OPERATE)
+        if request.method != "POST":
+            return self._ask(request, get_object_or_404(ApiKey, pk=pk), "rotate")
+        hours = request.POST.get("hours", "")
+        if not hours.isdecimal() or int(hours) not in OVERLAPS:
+            return self._ask(
+                request, get_object_or_404(ApiKey, pk=pk), "rotate", gettext("Choose how long."), 400
+            )
+        with transaction.atomic(using=router.db_for_write(ApiKey)):
+            row = get_object_or_404(ApiKey.objects.select_for_update(), pk=pk)
+            if problem := self._problem(request, row, "rotate"):
+                return self._ask(request, row, "rotate", problem, 409)
+            new, key = row.rotate(timedelta(hours=int(hours)))
+            words = gettext("Replaced by %(new)s; works until %(until)s.")
+            self.note(
+                request,
+                row,
+                words % {"new": new.prefix, "until": row.expires_at and row.expires_at.isoformat()},
+            )
+            self.note(request, new, gettext("Issued in place of %(old)s.") % {"old": row.prefix}, ADDITION)
+        return self._show(request, new, key, old=row)
+
+    def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.require(request, OPERATE)
+        if request.method != "POST":
+            return self._ask(request, get_object_or_404(ApiKey, pk=pk), "revoke")
+        with transaction.atomic(using=router.db_for_write(ApiKey)):
+            row = get_object_or_404(ApiKey.objects.select_for_update(), pk=pk)
+            if problem := self._problem(request, row, "revoke"):
+                return self._ask(request, row, "revoke", problem, 409)
+            row.revoke()
+            self.note(request, row, gettext("Revoked."))
+        messages.success(request, gettext("%(key)s works no more.") % {"key": row.prefix})
+        return HttpResponseRedirect(self.url("changelist"))
+
+    def _problem(self, request: HttpRequest, row: ApiKey, action: str) -> str:
+        """Why a form that was made a while ago is not done, empty where it still fits."""
+        if request.POST.get("stamp") != _stamp(row):
+            return gettext(
+                "Somebody has replaced or revoked this key meanwhile; nothing was done. Look at it again."
+            )
+        if not row.works or (action == "rotate" and row.replaced_by_id):
+            return gettext("This key was replaced or revoked already.")
+        return ""
+
+    def _ask(
+        self, request: HttpRequest, row: ApiKey, action: str, problem: str = "", status: int = 200
+    ) -> HttpResponse:
+        title = gettext("Replace an API key") if action == "rotate" else gettext("Revoke an API key")
+        return self.page(
+            request, f"api_keys/{action}.html", title, status=status, row=row, state=self.works(row), stamp=_stamp(row),
+            overlaps=OVERLAPS.items(), chosen=168, problem=problem, back=self.url("changelist"),
+        )  # fmt: skip
+
+    def _show(self, request: HttpRequest, row: ApiKey, key: str, old: ApiKey | None = None) -> HttpResponse:
+        return self.page(
+            request, "api_keys/shown.html", gettext("Your new API key"), row=row, key=key, old=old,
+            overlap=old is not None and bool(old.expires_at and old.expires_at > timezone.now()),
+            back=self.url("changelist"),
+        )  # fmt: skip
+
+
+def _stamp(row: ApiKey) -> str:
+    """What a form was made from."""
+    until = row.expires_at.isoformat() if row.expires_at else ""
+    return f"{row.active}-{row.replaced_by_id or ''}-{until}"
