@@ -5,13 +5,33 @@ from __future__ import annotations
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 
+from metarec_plugin.admin.api_keys import ApiKeyAdmin
 from metarec_plugin.admin.dashboard import DashboardAdmin
+from metarec_plugin.admin.events import EventAdmin, FileImportAdmin, ReceiptAdmin
 from metarec_plugin.admin.placements import PlacementAdmin
+from metarec_plugin.admin.quarantine import QuarantineAdmin
+from metarec_plugin.admin.subjects import SubjectAdmin
 from metarec_plugin.admin.versions import VersionAdmin
-from metarec_plugin.models import Dashboard, ModelVersion, Placement
+from metarec_plugin.models import (
+    ApiKey,
+    Dashboard,
+    ErasureReceipt,
+    Event,
+    FileImport,
+    ModelVersion,
+    Placement,
+    QuarantinedEvent,
+    Subject,
+)
 
 PAGES: dict[type[Model], type[ModelAdmin]] = {
     Dashboard: DashboardAdmin,
     ModelVersion: VersionAdmin,
     Placement: PlacementAdmin,
+    Subject: SubjectAdmin,
+    Event: EventAdmin,
+    QuarantinedEvent: QuarantineAdmin,
+    FileImport: FileImportAdmin,
+    ErasureReceipt: ReceiptAdmin,
+    ApiKey: ApiKeyAdmin,
 }
