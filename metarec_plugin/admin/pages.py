@@ -12,6 +12,7 @@ from metarec_plugin.admin.placements import PlacementAdmin
 from metarec_plugin.admin.quarantine import QuarantineAdmin
 from metarec_plugin.admin.subjects import SubjectAdmin
 from metarec_plugin.admin.versions import VersionAdmin
+from metarec_plugin.admin.what_if import WhatIfAdmin
 from metarec_plugin.models import (
     ApiKey,
     Dashboard,
@@ -22,6 +23,7 @@ from metarec_plugin.models import (
     Placement,
     QuarantinedEvent,
     Subject,
+    WhatIf,
 )
 
 PAGES: dict[type[Model], type[ModelAdmin]] = {
@@ -34,4 +36,5 @@ PAGES: dict[type[Model], type[ModelAdmin]] = {
     FileImport: FileImportAdmin,
     ErasureReceipt: ReceiptAdmin,
     ApiKey: ApiKeyAdmin,
+    WhatIf: WhatIfAdmin,
 }
