@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 LINE, BAR, STACK, INTERVAL, NONE = "line", "bar", "stack", "interval", "none"
 NUMBER, PERCENT, MONEY, MS, PLAIN = "number", "percent", "money", "ms", "plain"
+Separators = tuple[str, str, Any]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for a formula
 
 
@@ -72,7 +73,10 @@ class Chart:
     @property
     def body(self) -> SafeString:
         """The rows of the table as HTML: a template's loop over so many cells takes longer than a page's queries."""
-        return mark_safe("".join(_row(label, cells) for label, cells in self.rows))  # noqa: S308  (escaped by _row)
+        separators = _separators(get_language() or "")
+        columns = [_cells(column, separators) for column in self.columns]
+        heads = [f'<tr><th scope="row">{escape(label)}</th>' for label in self.labels]
+        return mark_safe("</tr>".join(map("".join, zip(heads, *columns))))  # noqa: S308  (escaped above)
 
     def as_csv(self) -> HttpResponse:
         """The table as a file. What a spreadsheet might run as a formula is kept as text."""
@@ -92,15 +96,23 @@ class Chart:
         return response
 
 
-def _row(label: str, cells: Sequence[dict[str, Any]]) -> str:
-    return f'<tr><th scope="row">{escape(label)}</th>{"".join(map(_cell, cells))}</tr>'
-
-
-def _cell(cell: dict[str, Any]) -> str:
-    value = "" if cell["value"] is None else escape(cell["value"])
-    bounds = "" if cell["low"] is None else f' data-low="{cell["low"]}" data-high="{cell["high"]}"'
-    interval = f" <small>{escape(cell['interval'])}</small>" if cell["interval"] else ""
-    return f'<td data-value="{value}"{bounds}>{escape(cell["text"])}{interval}</td>'
+def _cells(column: Column, separators: Separators) -> list[str]:
+    """Each cell of a column as HTML. What is a number needs no escaping."""
+    cells = []
+    for row, value in enumerate(column.values):
+        low = column.low[row] if column.low else None
+        high = column.high[row] if column.high else None
+        if isinstance(value, str):
+            value = escape(value)
+        text = _shown(value, column.unit, separators)
+        if low is None or high is None:
+            cells.append(f'<td data-value="{"" if value is None else value}">{text}</td>')
+            continue
+        between = f"{_shown(low, column.unit, separators)} – {_shown(high, column.unit, separators)}"
+        cells.append(
+            f'<td data-value="{value}" data-low="{low}" data-high="{high}">{text} <small>{between}</small></td>'
+        )
+    return cells
 
 
 def guarded(value: Any) -> Any:
@@ -114,29 +126,36 @@ def guarded(value: Any) -> Any:
 
 def shown(value: Any, unit: str) -> str:
     """A number in words of the person's language; a dash where there is none."""
+    return _shown(value, unit, _separators(get_language() or ""))
+
+
+def _shown(value: Any, unit: str, separators: Separators) -> str:
     if value is None:
         return "–"
     if unit == PLAIN or isinstance(value, str):
         return str(value)
     if unit == PERCENT:
-        return f"{_number(100 * value, 1 if abs(value) < 0.995 else 0)} %"
+        return f"{_number(100 * value, 1 if abs(value) < 0.995 else 0, separators)} %"
     if unit == MS:
-        return f"{_number(value, 0)} ms"
+        return f"{_number(value, 0, separators)} ms"
     if unit == MONEY:
-        return _number(value, 2)
-    return _number(value, 0 if float(value).is_integer() else 3)
+        return _number(value, 2, separators)
+    return _number(value, 0 if value == int(value) else 3, separators)
 
 
-def _number(value: float, places: int) -> str:
+def _number(value: float, places: int, separators: Separators) -> str:
     """As `formats.number_format` with groups, which takes ten times as long; it is asked where groups are no threes."""
-    decimal, thousand, grouping = _separators(get_language() or "")
+    decimal, thousand, grouping = separators
     if grouping != 3:
         return formats.number_format(value, places, force_grouping=True)
-    return f"{value:,.{places}f}".replace(",", "\0").replace(".", decimal).replace("\0", thousand)
+    text = f"{value:,.{places}f}"
+    if decimal == "." and thousand == ",":
+        return text
+    return text.replace(",", "\0").replace(".", decimal).replace("\0", thousand)
 
 
 @lru_cache(maxsize=200)
-def _separators(language: str) -> tuple[str, str, Any]:
+def _separators(language: str) -> Separators:
     names = ("DECIMAL_SEPARATOR", "THOUSAND_SEPARATOR", "NUMBER_GROUPING")
     decimal, thousand, grouping = (formats.get_format(name, language) for name in names)
     return str(decimal), str(thousand), grouping

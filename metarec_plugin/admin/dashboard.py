@@ -19,7 +19,7 @@ from metarec_plugin.feedback.board import Board
 from metarec_plugin.feedback.dashboard import read
 from metarec_plugin.feedback.readiness import readiness
 
-RANGES = {7: gettext_lazy("7 days"), 28: gettext_lazy("28 days"), 90: gettext_lazy("90 days")}
+RANGES = {7: gettext_lazy("7 days"), 28: gettext_lazy("28 days"), 90: gettext_lazy("13 weeks")}
 DEFAULT = 28
 LEVELS = {"good": gettext_lazy("good"), "warn": gettext_lazy("look"), "bad": gettext_lazy("act now")}
 # What stands in cron without Celery.

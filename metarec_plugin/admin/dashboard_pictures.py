@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from django.utils import formats
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from metarec_plugin.admin.charts import BAR, INTERVAL, LINE, MONEY, MS, PERCENT, STACK, Chart, Column
@@ -24,10 +26,15 @@ def pictures(board: Board) -> list[Chart]:
     return [chart for draw in drawn if (chart := draw(board))]
 
 
-def _days(board: Board) -> tuple[str, list[str]]:
+@lru_cache(maxsize=20)
+def _labels(blocks: tuple[date, ...], language: str) -> tuple[str, ...]:
+    return tuple(formats.date_format(start, "MONTH_DAY_FORMAT") for start in blocks)
+
+
+def _days(board: Board) -> tuple[str, Sequence[str]]:
     """The head and the labels of rows by time."""
-    short = [formats.date_format(start, "MONTH_DAY_FORMAT") for start in board.span.blocks]
-    return (_("Week from"), short) if board.span.by_week else (_("Day"), short)
+    labels = _labels(board.span.blocks, get_language() or "")
+    return (_("Week from"), labels) if board.span.by_week else (_("Day"), labels)
 
 
 def flow(board: Board) -> Chart:

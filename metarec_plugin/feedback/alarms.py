@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from itertools import groupby
-from statistics import median
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from metarec_plugin.collect.pulses import worker
-from metarec_plugin.conf import get_config
+from metarec_plugin.feedback.alarm import BAD, GOOD, WARN, Alarm, span_in_words
 from metarec_plugin.feedback.board import Board
+from metarec_plugin.feedback.silence import silence
 
-GOOD, WARN, BAD = "good", "warn", "bad"
 ROLL_UP = "manage.py metarec_rollup"
-SYNC = "manage.py metarec_sync"
 CPU, GPU = "metarec.cpu", "metarec.gpu"
 CPU_WORKER = "celery -A <project> worker -Q metarec.cpu -B"
 GPU_WORKER = "celery -A <project> worker -Q metarec.gpu --pool=solo --concurrency=1"
 
-# Silence: by the usual number of a day, spread over the hours in which shoppers are awake.
-AWAKE = (time(8), time(22))
-MISSED = 20.0  # events that should have come in the meantime
-LEAST_SILENCE = timedelta(hours=1)
 STALE, DEAD = timedelta(hours=3), timedelta(days=1)  # of the roll-up
 WORKER_GONE = timedelta(minutes=10)
 WAITS = timedelta(minutes=2)  # a queued run that is older should have been taken, or rung for
@@ -35,18 +26,6 @@ WAITS = timedelta(minutes=2)  # a queued run that is older should have been take
 UNKNOWN_SHARE, REFUSED_SHARE, CONFLICT_SHARE, UNSEEN_SHARE = 0.01, 0.05, 0.001, 0.8
 FALLBACK_SHARE, FAILED_SHARE, FAILED_BAD = 0.95, 0.02, 0.25
 MOST_REFUSED, ENOUGH = 20, 100
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """key: what it is about. says: what is wrong. does: what to do; command: to copy. page: of the panel, to go to."""
-
-    key: str
-    level: str
-    says: str
-    does: str
-    command: str = ""
-    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,44 +59,6 @@ def status(board: Board, found: Sequence[Alarm]) -> Status:
     if not board.answers.lists:
         return Status(WARN, _("It is ready, but no page has asked for a list in this time."))
     return Status(GOOD, _("Yes. Events arrive, a model is served, and lists are answered."))
-
-
-def silence(board: Board) -> Iterator[Alarm]:
-    """No event for far longer than is usual, by the events of a day, the hours and the quietest days so far."""
-    if board.newest is None or not board.daily:
-        return
-    gap = board.now - board.newest
-    if gap < LEAST_SILENCE or gap <= _longest_pause(board):
-        return
-    missed = median(board.daily.values()) * awake_days(board.newest, board.now, get_config().time_zone)
-    if missed >= MISSED:
-        yield Alarm(
-            "silence", BAD,
-            _("No event has arrived for %(gap)s, in which about %(missed)s are usual.")
-            % {"gap": span_in_words(gap), "missed": f"{missed:,.0f}"},
-            _("Open the shop and look at a product: if this stays, the page's script or the beacon's address is "
-              "gone. Orders can be read again at once:"),
-            SYNC,
-        )  # fmt: skip
-
-
-def _longest_pause(board: Board) -> timedelta:
-    """As long as days without any event came one after another, and a night."""
-    runs = [len(list(days)) for empty, days in groupby(board.daily.values(), key=lambda n: not n) if empty]
-    return timedelta(days=max(runs) + 1) if runs else timedelta(0)
-
-
-def awake_days(since: datetime, until: datetime, zone: str) -> float:
-    """How many days' worth of waking hours lie between two moments."""
-    place = ZoneInfo(zone)
-    since, until = since.astimezone(place), until.astimezone(place)
-    hours = timedelta(0)
-    day = since.date()
-    while day <= until.date() and (day - since.date()).days < 60:
-        first, last = (datetime.combine(day, each, place) for each in AWAKE)
-        hours += max(timedelta(0), min(until, last) - max(since, first))
-        day += timedelta(days=1)
-    return hours / timedelta(hours=AWAKE[1].hour - AWAKE[0].hour)
 
 
 def refused(board: Board) -> Iterator[Alarm]:
@@ -281,14 +222,3 @@ CHECKS: tuple[Callable[[Board], Iterator[Alarm]], ...] = (
 
 def _of(n: int, whole: int) -> dict[str, str]:
     return {"n": f"{n:,}", "share": f"{n / whole:.1%}" if whole else "–"}
-
-
-def span_in_words(span: timedelta) -> str:
-    """A span in its largest unit that is whole."""
-    minutes = max(1, int(span.total_seconds() // 60))
-    if minutes < 120:
-        return ngettext("%(n)d minute", "%(n)d minutes", minutes) % {"n": minutes}
-    hours = minutes // 60
-    if hours < 48:
-        return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
-    return ngettext("%(n)d day", "%(n)d days", hours // 24) % {"n": hours // 24}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -194,9 +194,13 @@ def share_of_fallbacks(stages: Mapping[str, int]) -> float | None:
     return sum(stages[name] for name in stages if name in FALLBACKS) / lists if lists else None
 
 
-def together_of(rows: Sequence[ListRow], outcome: str) -> Sums:
+def together_of(rows: Iterable[ListRow], outcome: str) -> Sums:
     """Add up an outcome over rows."""
-    return sum((row.outcomes[outcome] for row in rows), Sums())
+    n = x = xx = y = yy = xy = 0.0
+    for row in rows:
+        each = row.outcomes[outcome]
+        n, x, xx, y, yy, xy = n + each.n, x + each.x, xx + each.xx, y + each.y, yy + each.yy, xy + each.xy
+    return Sums(n, x, xx, y, yy, xy)
 
 
 def by_variant(rows: Sequence[ListRow]) -> dict[tuple[str, str], list[ListRow]]:
@@ -208,8 +212,13 @@ def by_variant(rows: Sequence[ListRow]) -> dict[tuple[str, str], list[ListRow]]:
 
 
 def span_of(days: int, today: date) -> Span:
-    """The last so many days, today included: a row for each day, and for each week where there would be many."""
-    step = 7 if days > MOST_ROWS else 1
-    blocks = -(-days // step)
-    since = today - timedelta(days=blocks * step - 1)
+    """The last so many days, today included: a row for each day, and for each week where there would be many.
+
+    Weeks begin on Monday, the last one is not over yet; so that whole weeks are shown, days are some fewer or more.
+    """
+    if days <= MOST_ROWS:
+        since, step, blocks = today - timedelta(days=days - 1), 1, days
+    else:
+        blocks, step = -(-days // 7), 7
+        since = today - timedelta(days=today.weekday() + 7 * (blocks - 1))
     return Span(since, today, tuple(since + timedelta(days=step * i) for i in range(blocks)))

@@ -8,22 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import (
-    Case,
-    CharField,
-    DateField,
-    DateTimeField,
-    F,
-    IntegerField,
-    Max,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-    When,
-)
-from django.db.models.functions import Cast, Concat
+from django.db.models import CharField, DateTimeField, F, Q, Subquery, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from metarec_plugin.collect.pulses import ROLLUP
@@ -40,14 +26,12 @@ from metarec_plugin.feedback.board import (
     Version,
     span_of,
 )
+from metarec_plugin.feedback.day_sums import BEFORE, answer_sums, event_sums, list_sums
 from metarec_plugin.feedback.ratios import Sums
 from metarec_plugin.models import (
-    AnswerDay,
     Event,
-    EventDay,
     ModelVersion,
     Placement,
-    PlacementDay,
     Pulse,
     TrainingRun,
 )
@@ -117,13 +101,9 @@ Counted = Mapping[tuple[date, str, str], tuple[int, int]]
 def _events(span: Span) -> Counted:
     """(day, kind, refused) -> events and unseen purchases, back to where what is usual begins."""
     first = min(span.since, span.until - timedelta(days=USUAL_DAYS))
-    rows = (
-        EventDay.objects.filter(day__gte=first, day__lte=span.until)
-        .values("day", "kind", "refused")
-        .annotate(n=Sum("events"), u=Sum("unseen"))
-        .values_list("day", "kind", "refused", "n", "u")
-    )
-    return {(day, kind, refused): (n, u) for day, kind, refused, n, u in rows}
+    return {
+        (day, kind, refused): (int(n), int(u)) for day, kind, refused, n, u in event_sums(first, span.until)
+    }
 
 
 def _by_block(span: Span, counted: Counted) -> list[EventRow]:
@@ -137,8 +117,7 @@ def _by_block(span: Span, counted: Counted) -> list[EventRow]:
 
 
 def _block(span: Span, day: date) -> date:
-    step = span.days // len(span.blocks)
-    return span.blocks[min(len(span.blocks) - 1, (day - span.since).days // step)]
+    return span.blocks[(day - span.since).days // 7] if span.by_week else day
 
 
 def _daily(counted: Counted, today: date) -> dict[date, int]:
@@ -153,69 +132,34 @@ def _daily(counted: Counted, today: date) -> dict[date, int]:
     return {day: sums[day] for i in range((today - first).days) for day in [first + timedelta(days=i)]}
 
 
-def _start(span: Span) -> Case:
-    """The block that a day belongs to; all days before the span are one."""
-    inside = (
-        [When(day__gte=start, then=Value(start)) for start in reversed(span.blocks)]
-        if span.by_week
-        else [When(day__gte=span.since, then=F("day"))]
-    )
-    return Case(*inside, default=Value(span.before), output_field=DateField())
-
-
 def _lists(span: Span) -> tuple[list[ListRow], list[ListRow]]:
     """Sums of the span by block, and of as many days before it, by placement and variant."""
-    names = [f"{outcome}{part}" for outcome in OUTCOMES for part in ("", "_sq", "_slates")]
-    own = ["impressions", "fallbacks", "subjects", "slates", "slates_sq"]
-    rows = (
-        PlacementDay.objects.filter(day__gte=span.before, day__lte=span.until)
-        .annotate(start=_start(span))
-        .values("start", "placement", "variant")
-        .annotate(most=Max("products"), **{f"sum_{name}": Sum(name) for name in [*own, *names]})
-        .order_by("start", "placement", "variant")
-        .values_list("start", "placement", "variant", "most", *(f"sum_{name}" for name in [*own, *names]))
-    )
-    found = [_list_row(row) for row in rows]
-    return [row for row in found if row.start >= span.since], [row for row in found if row.start < span.since]
-
-
-def _list_row(row: tuple[Any, ...]) -> ListRow:
-    start, placement, variant, most, shown, fallbacks, n, x, xx, *rest = row
-    outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
-    return ListRow(start, placement, variant, shown, fallbacks, most, outcomes)
+    now: list[ListRow] = []
+    before: list[ListRow] = []
+    for block, placement, variant, most, *sums in sorted(list_sums(span), key=lambda row: row[:3]):
+        shown, fallbacks, n, x, xx, *rest = map(float, sums)
+        outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
+        start = span.before if block == BEFORE else span.blocks[block]
+        row = ListRow(start, placement, variant, int(shown), int(fallbacks), most, outcomes)
+        (before if block == BEFORE else now).append(row)
+    return now, before
 
 
 def _answers(span: Span) -> Answers:
-    """By block and time, by block and stage, by placement and stage: three sums in one query."""
-    kept = AnswerDay.objects.filter(day__gte=span.since, day__lte=span.until).annotate(start=_start(span))
-    text, number = CharField(), IntegerField()
-    by_ms = _summed(kept, "start", "ms").values_list(
-        "start", Value("", text), Value("", text), "ms", "n", "bad"
-    )
-    by_stage = _summed(kept, "start", "stage").values_list(
-        "start", Value("", text), "stage", Value(-1, number), "n", "bad"
-    )
-    no_day = Cast(Value(span.before), DateField())
-    by_placement = _summed(kept, "placement", "stage").values_list(
-        no_day, "placement", "stage", Value(-1, number), "n", "bad"
-    )
     ms: dict[date, Counter[int]] = defaultdict(Counter)
     stages: dict[date, Counter[str]] = defaultdict(Counter)
     places: dict[str, Counter[str]] = defaultdict(Counter)
     failed = 0
-    for start, placement, stage, took, n, bad in by_ms.union(by_stage, by_placement, all=True):
-        if took >= 0:
-            ms[start][took] += n
-        elif placement:
+    for block, placement, stage, took, lists, bad in answer_sums(span):
+        n = int(lists)
+        if took is not None:
+            ms[span.blocks[block]][took] += n
+        elif placement is not None:
             places[placement][stage] += n
-            failed += bad
+            failed += int(bad)
         else:
-            stages[start][stage] += n
+            stages[span.blocks[block]][stage] += n
     return Answers(ms, stages, places, failed)
-
-
-def _summed(rows: QuerySet[AnswerDay], *by: str) -> QuerySet[Any]:
-    return rows.values(*by).annotate(n=Sum("answers"), bad=Sum("failed")).order_by()
 
 
 _VERSION = ("pk", "learner", "state", "data_hash", "created", "promoted_at", "verdict")
