@@ -51,7 +51,7 @@ class PlacementForm(forms.Form):
     before: the placement as the settings have it, which says what an empty field means.
     """
 
-    apart = ("revision", "name", "active")  # fields that are no option
+    apart: tuple[str, ...] = ("revision", "name", "active")  # fields that are no option
     unset = gettext_lazy("as in the settings: %(value)s")  # what an empty field says
     revision = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
     name = forms.CharField(
