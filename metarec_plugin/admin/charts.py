@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 LINE, BAR, STACK, INTERVAL, NONE = "line", "bar", "stack", "interval", "none"
+ACROSS = "across"  # bars from left to right, for labels that are long
 NUMBER, PERCENT, MONEY, MS, PLAIN = "number", "percent", "money", "ms", "plain"
 Separators = tuple[str, str, Any]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for a formula

@@ -98,18 +98,21 @@
     });
     const extremes = datasets.flatMap((set) => (set.metarecBounds || []).flat()).filter((value) => value !== null);
     const unit = series[0].unit;
+    const across = kind === "across"; // labels down the side, each of them shown
+    const [down, along] = across ? ["y", "x"] : ["x", "y"];
     const chart = new window.Chart(canvas, {
-      type: kind === "bar" || kind === "stack" ? "bar" : "line",
+      type: ["bar", "stack", "across"].includes(kind) ? "bar" : "line",
       data: { labels, datasets },
       plugins: [intervals],
       options: {
         responsive: true,
         maintainAspectRatio: false,
+        indexAxis: down,
         animation: false,
         interaction: { mode: "index", intersect: false },
         scales: {
-          x: { stacked: kind === "stack", ticks: { color: text, maxRotation: 0, autoSkip: true, autoSkipPadding: 12 }, grid: { display: false } },
-          y: {
+          [down]: { stacked: kind === "stack", ticks: { color: text, maxRotation: 0, autoSkip: !across, autoSkipPadding: 12 }, grid: { display: false } },
+          [along]: {
             stacked: kind === "stack",
             beginAtZero: true,
             suggestedMin: extremes.length ? Math.min(...extremes) : undefined,
