@@ -109,7 +109,7 @@
         maintainAspectRatio: false,
         indexAxis: down,
         animation: false,
-        interaction: { mode: "index", intersect: false },
+        interaction: { mode: "index", intersect: false, axis: down },
         scales: {
           [down]: { stacked: kind === "stack", ticks: { color: text, maxRotation: 0, autoSkip: !across, autoSkipPadding: 12 }, grid: { display: false } },
           [along]: {
