@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
+from metarec_plugin.admin.charts import NUMBER, shown
 from metarec_plugin.admin.version_charts import differences, side_by_side
 from metarec_plugin.admin.version_facts import settings_of
 from metarec_plugin.admin.version_lists import LENGTH, typical_lists
@@ -17,11 +20,12 @@ def comparison(a: ModelVersion, b: ModelVersion) -> dict[str, Any]:
     same_data = a.data_hash == b.data_hash
     names = {f"A: {title_of(a)}": a, f"B: {title_of(b)}": b}
     charts = [side_by_side(names), *([differences(a, b)] if same_data else [])]
-    lists, no_lists = [], ""
-    try:
-        lists = typical_lists(a, b)
-    except BundleError as error:
-        no_lists = str(error)
+    lists, no_lists = [], _deleted(a, b)
+    if not no_lists:
+        try:
+            lists = typical_lists(a, b)
+        except BundleError as error:
+            no_lists = str(error)
     return {
         "a": a,
         "b": b,
@@ -36,10 +40,25 @@ def comparison(a: ModelVersion, b: ModelVersion) -> dict[str, Any]:
     }
 
 
-def _differing(a: ModelVersion, b: ModelVersion) -> list[tuple[str, Any, Any]]:
-    """(name, of A, of B) of all that is not the same; None where one has none of it."""
+def _deleted(*versions: ModelVersion) -> str:
+    """Why there are no lists, where a bundle was deleted to save space."""
+    gone = [title_of(version) for version in versions if version.pruned_at is not None]
+    if not gone:
+        return ""
+    return _("The bundle of {versions} was deleted to save space, so there are no lists to compare.").format(
+        versions=" · ".join(gone)
+    )
+
+
+def _differing(a: ModelVersion, b: ModelVersion) -> list[tuple[str, str, str]]:
+    """(name, of A, of B) of all that is not the same; a dash where one has none of it."""
     first, second = settings_of(a), settings_of(b)
     names = dict.fromkeys([*first, *second])
-    return [
-        (name, first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)
-    ]
+    differing = (name for name in names if first.get(name) != second.get(name))
+    return [(name, _said(first.get(name)), _said(second.get(name))) for name in differing]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, dict | bool) else shown(value, NUMBER)

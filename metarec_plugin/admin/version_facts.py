@@ -9,10 +9,11 @@ from django.contrib.admin.options import get_content_type_for_model
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from metarec_plugin.admin.charts import NUMBER, shown
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.models import ModelVersion
-from metarec_plugin.pipeline.report_names import said
+from metarec_plugin.pipeline.report_names import learner_name, said
 from metarec_plugin.publish.bundle import bundle_path, read_bundle
 
 HISTORY = 50  # lines of the log of changes
@@ -35,7 +36,7 @@ def learned_from(version: ModelVersion) -> list[tuple[str, Any]]:
         (_("Shoppers to choose by (validation)"), data.get("validation_users")),
         (_("Shoppers tested on, never learned from"), data.get("test_users")),
     ]
-    return [(name, value) for name, value in facts if value not in (None, "")]
+    return [(name, shown(value, NUMBER)) for name, value in facts if value not in (None, "")]
 
 
 def cleaning_of(version: ModelVersion) -> list[dict[str, Any]]:
@@ -45,9 +46,9 @@ def cleaning_of(version: ModelVersion) -> list[dict[str, Any]]:
 
 
 def settings_of(version: ModelVersion) -> dict[str, Any]:
-    """What it was trained with, by name: two versions differ in what these differ in."""
+    """What it was trained with, by name, and what its learner found out by itself."""
     run, training = version.run, version.metrics.get("training", {})
-    found: dict[str, Any] = {_("learner"): version.learner, _("data hash"): version.data_hash}
+    found: dict[str, Any] = {_("learner"): learner_name(version.learner), _("data hash"): version.data_hash}
     if run is not None:
         found |= {
             _("run"): run.pk,
@@ -58,8 +59,13 @@ def settings_of(version: ModelVersion) -> dict[str, Any]:
         }
         options = run.learner_options.get(version.learner, {})
         found |= {_("option {name}").format(name=name): value for name, value in options.items()}
-    plain = {name: value for name, value in training.items() if isinstance(value, str | int | float)}
-    found |= plain | dict(training.get("config", {}))
+    # What the learner found out by itself stands flat in its report, beside how long it took and how well it did.
+    found |= {
+        name: value
+        for name, value in training.items()
+        if isinstance(value, str | int | float) and not name.startswith(("seconds", "ndcg"))
+    }
+    found |= training.get("config", {})
     found |= {
         _("lift of {place}").format(place=name): value
         for name, value in version.metrics.get("lifts", {}).items()

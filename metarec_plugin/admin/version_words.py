@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from metarec_plugin.admin.charts import NUMBER, shown
 from metarec_plugin.models import ModelVersion
@@ -25,11 +26,12 @@ class Found:
 
     sentence: str
     held: bool
+    first: bool  # shown at once: a mean, or what does not hold
 
 
 def title_of(version: ModelVersion) -> str:
     """What people call it: how it learned and when it was made."""
-    made = formats.date_format(timezone.localtime(version.created), "SHORT_DATETIME_FORMAT")
+    made = formats.date_format(timezone.localtime(version.created), "DATETIME_FORMAT")
     name = learner_name(version.learner)
     return _("{learner} of {date}").format(learner=name[:1].upper() + name[1:], date=made)
 
@@ -72,7 +74,10 @@ def meaning(version: ModelVersion) -> str:
 
 def findings(version: ModelVersion) -> list[Found]:
     """Every comparison behind the verdict, the means first."""
-    return [Found(_sentence(each), bool(each["held"])) for each in version.verdict.get("comparisons", [])]
+    return [
+        Found(_sentence(each), bool(each["held"]), each["k"] is None or not each["held"])
+        for each in version.verdict.get("comparisons", [])
+    ]
 
 
 def baseline_name(name: str) -> str:
@@ -82,7 +87,7 @@ def baseline_name(name: str) -> str:
 def known_products(k: int | None) -> str:
     if k is None:
         return _("on average over the first 1 to 10 products")
-    return _("with {k} products known").format(k=k)
+    return ngettext("with {k} product known", "with {k} products known", k).format(k=k)
 
 
 def _sentence(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -197,7 +198,7 @@ class VersionAdmin(PanelAdmin):
             ndcg=headline(to) if to else None, serving_ndcg=headline(serving) if serving else None,
             same_data=bool(to and serving and to.data_hash == serving.data_hash),
             meaning=meaning(to) if to else "", findings=findings(to) if to else [],
-            reload=get_config().reload_seconds,
+            reload=math.ceil(get_config().reload_seconds),
         )  # fmt: skip
 
     def _promoted(

@@ -332,12 +332,14 @@ def test_of_other_data_no_difference_is_shown_and_a_banner_says_so(make, viewer)
     assert page.count("0 of 20 differ") == 5  # the same arrays
 
 
-def test_lists_of_a_deleted_bundle_are_missing_with_words(make, viewer):
+def test_lists_of_a_lost_or_deleted_bundle_are_missing_with_words(make, viewer):
     a, b = make(), make()
     for file in _files(b):
         file.unlink()
-    page = viewer.get(url("compare"), {"a": a.pk, "b": b.pk}).content.decode()
-    assert "cannot be served" in page
+    asked = {"a": a.pk, "b": b.pk}
+    assert "cannot be served" in viewer.get(url("compare"), asked).content.decode()
+    ModelVersion.objects.filter(pk=b.pk).update(pruned_at=timezone.now())
+    assert "was deleted to save space" in viewer.get(url("compare"), asked).content.decode()
 
 
 def test_two_different_versions_are_asked_for(make, viewer):
