@@ -6,6 +6,15 @@ survive a fork) and `metarec.cpu` for everything short.
 
 from metarec_plugin.tasks.adaptation import refresh_states
 from metarec_plugin.tasks.training import enqueue, recover_runs, train
-from metarec_plugin.tasks.upkeep import expire, prune, sync_orders
+from metarec_plugin.tasks.upkeep import compare_shadow, expire, prune, sync_orders
 
-__all__ = ["enqueue", "expire", "prune", "recover_runs", "refresh_states", "sync_orders", "train"]
+__all__ = [
+    "compare_shadow",
+    "enqueue",
+    "expire",
+    "prune",
+    "recover_runs",
+    "refresh_states",
+    "sync_orders",
+    "train",
+]
