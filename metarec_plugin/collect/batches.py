@@ -10,8 +10,8 @@ T = TypeVar("T")
 BATCH = 900  # parameters of a query: SQLite may be built to take no more than 999
 
 
-def batches(values: Iterable[T]) -> Iterator[list[T]]:
-    """Yield all of the values, BATCH at a time."""
+def batches(values: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    """Yield all of the values, so many at a time."""
     left = iter(values)
-    while batch := list(islice(left, BATCH)):
+    while batch := list(islice(left, size)):
         yield batch

@@ -40,7 +40,10 @@ WINDOWS = Windows()
 
 @dataclass(frozen=True)
 class Touch:
-    """A click (or, as its own touch, a basket that names its slate; or an impression) of a slate entry."""
+    """A click (or, as its own touch, a basket that names its slate; or an impression) of a slate entry.
+
+    shown_to: empty where nobody known was shown the slate.
+    """
 
     event_id: str  # empty: of an impression
     subject: str
@@ -52,6 +55,7 @@ class Touch:
     placement: str
     variant: str
     shown_at: datetime
+    shown_to: str
 
 
 @dataclass(frozen=True)
@@ -184,11 +188,12 @@ def touches_of(subjects: Sequence[str], since: datetime, until: datetime) -> lis
             entry_placement=_first(entry, "placement"),
             entry_variant=_first(entry, "variant"),
             entry_at=_first(entry, "at"),
+            entry_subject=_first(entry, "subject"),
         )
         .order_by("at", "id")
         .values_list(
             "event_id", "subject", "product", "kind", "at", "slate",
-            "entry_rank", "entry_placement", "entry_variant", "entry_at",
+            "entry_rank", "entry_placement", "entry_variant", "entry_at", "entry_subject",
         )
     )  # fmt: skip
     return [touch for touch in (Touch(*row) for row in rows) if touch.rank is not None]
@@ -210,6 +215,6 @@ def impressions_of(
         .values_list("subject", "product", "at", "slate", "rank", "placement", "variant")
     )
     return [
-        Touch("", subject, product, "impression", at, slate, rank, placement, variant, at)
+        Touch("", subject, product, "impression", at, slate, rank, placement, variant, at, subject)
         for subject, product, at, slate, rank, placement, variant in rows
     ]

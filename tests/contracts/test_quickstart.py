@@ -136,8 +136,9 @@ def test_ten_steps_lead_from_the_wheel_to_a_list_that_adapts(project: Project, w
     assert re.findall(r"Shelf (\d)", listed)[:8] == ["0"] * 8
     assert "Recommendations adapt." in project.manage("metarec_doctor")
 
-    again, retrain, expire = commands(keep)
+    again, rollup, retrain, expire = commands(keep)
     assert "0 new, 3,780 known" in project.manage(*again, "--full")
+    assert "days counted" in project.manage(*rollup)
     assert retrain == commands(train)[0]
     assert "Nothing was old enough" in project.manage(*expire)
 

@@ -1,0 +1,59 @@
+"""One roll-up at a time: whoever moves the pulse's moment on holds it, by a conditional update on any database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import router
+from django.utils import timezone
+
+from metarec_plugin.collect.pulses import ROLLUP
+from metarec_plugin.models import Pulse
+
+LEASE = timedelta(minutes=15)  # whoever is silent for so long has died
+TICK = timedelta(microseconds=1)
+WORKING = "working"
+
+
+class Lost(Exception):
+    """Another worker took over."""
+
+
+class Claim:
+    """The right to write counts by day, until it is released. `says` is what the pulse said when it was taken."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._at = pulse.at
+        self.says: dict[str, Any] = {key: value for key, value in pulse.says.items() if key != WORKING}
+
+    def hold(self, says: Mapping[str, Any] | None = None, *, working: bool = True) -> None:
+        """Say that the work goes on, and what is to be remembered. Raises Lost, if another worker took over."""
+        if says is not None:
+            self.says = {**self.says, **says}
+        at = max(timezone.now(), self._at + TICK)
+        told = {**self.says, WORKING: True} if working else self.says
+        if not _pulses().filter(pk=ROLLUP, at=self._at).update(at=at, says=told):
+            raise Lost
+        self._at = at
+
+    def release(self, **says: Any) -> None:
+        self.hold(says, working=False)
+
+
+def take() -> Claim | None:
+    """Return the claim; None while another worker holds it."""
+    pulse, _ = _pulses().get_or_create(name=ROLLUP)
+    if pulse.says.get(WORKING) and timezone.now() - pulse.at < LEASE:
+        return None
+    claim = Claim(pulse)
+    try:
+        claim.hold()
+    except Lost:
+        return None
+    return claim
+
+
+def _pulses() -> Any:
+    return Pulse.objects.using(router.db_for_write(Pulse))
