@@ -15,6 +15,7 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -76,13 +77,13 @@ class ApiKeyAdmin(PanelAdmin):
     """The key itself is shown once. A row is not edited: what it may do changes with a new key."""
 
     adds = True
-    list_display = ("name", "prefix", "works", "scopes", "origins", "rate", "last_used")
+    list_display = ("name", "prefix", "works", "rights", "sites", "rate", "last_used")
     fields = (
         "name",
         "prefix",
         "works",
-        "scopes",
-        "origins",
+        "rights",
+        "sites",
         "rate",
         "created",
         "last_used",
@@ -94,6 +95,10 @@ class ApiKeyAdmin(PanelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return (*self.list_display, "to_do") if may(request, OPERATE) else self.list_display
@@ -112,20 +117,28 @@ class ApiKeyAdmin(PanelAdmin):
             return _("replaced, its time is over")
         return _("replaced, works for a while yet") if key.expires_at else _("works")
 
-    @admin.display(description=_("Replaced by"), empty_value="–")
+    @admin.display(description=_("May"))
+    def rights(self, key: ApiKey) -> str:
+        return ", ".join(str(SCOPE_WORDS.get(scope, scope)) for scope in key.scopes)
+
+    @admin.display(description=_("Sites"))
+    def sites(self, key: ApiKey) -> Any:
+        return ", ".join(key.origins) or _("none: apps only")
+
+    @admin.display(description=_("Replaced by"))
     def successor(self, key: ApiKey) -> Any:
         new = key.replaced_by
-        return new and format_html('<a href="{}">{}</a>', self.url("change", new.pk), new)
+        return "–" if new is None else format_html('<a href="{}">{}</a>', self.url("change", new.pk), new)
 
-    @admin.display(description=_("Do"), empty_value="–")
+    @admin.display(description=_("Do"))
     def to_do(self, key: ApiKey) -> Any:
         if not key.works:
-            return None
+            return "–"
         revoke = format_html('<a href="{}">{}</a>', self.url("revoke", key.pk), _("Revoke…"))
         if key.replaced_by_id:
             return revoke
         rotate = format_html('<a href="{}">{}</a>', self.url("rotate", key.pk), _("Replace…"))
-        return format_html('<span class="metarec-actions">{} {}</span>', rotate, revoke)
+        return format_html("{} · {}", rotate, revoke)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view

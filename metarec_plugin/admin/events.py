@@ -100,11 +100,11 @@ class ReceiptAdmin(BigList):
     def went(self, receipt: ErasureReceipt) -> Any:
         return _table(receipt.deleted)
 
-    @admin.display(description=_("Versions that may have learned of them"), empty_value="–")
+    @admin.display(description=_("Versions that may have learned of them"))
     def learned(self, receipt: ErasureReceipt) -> Any:
         return self._links("modelversion", receipt.versions)
 
-    @admin.display(description=_("Runs that were under way"), empty_value="–")
+    @admin.display(description=_("Runs that were under way"))
     def under_way(self, receipt: ErasureReceipt) -> Any:
         return self._links("trainingrun", receipt.runs)
 
@@ -116,7 +116,7 @@ class ReceiptAdmin(BigList):
 
     def _links(self, model: str, keys: list[Any]) -> Any:
         if not keys:
-            return None
+            return "–"
         try:
             rows = [(self.url("change", quote(key), model=model), key) for key in keys]
         except NoReverseMatch:  # a site without these pages

@@ -63,7 +63,7 @@ def summary_for(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 class QuarantineAdmin(BigList):
-    list_display = ("received_at", "why", "message", "shopper", "source", "state")
+    list_display = ("received_at", "why", "shopper", "source", "state")
     list_filter = (ReceivedDay, ReasonFilter, "source")
     ordering = ("-received_at",)
     exact = "subject"
@@ -96,10 +96,10 @@ class QuarantineAdmin(BigList):
         text = json.dumps(row.payload, indent=2, ensure_ascii=False, sort_keys=True)
         return format_html('<pre class="metarec-code">{}</pre>', text)
 
-    @admin.display(description=_("Shopper"), empty_value="–")
+    @admin.display(description=_("Shopper"))
     def shopper(self, row: QuarantinedEvent) -> Any:
         if not row.subject:
-            return None
+            return "–"
         return format_html(
             '<a href="{}">{}</a>', self.url("change", quote(row.subject), model="subject"), row.subject
         )

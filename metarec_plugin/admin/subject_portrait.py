@@ -10,11 +10,12 @@ from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.dates import WEEKDAYS
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from metarec_plugin.admin.base import PanelAdmin
-from metarec_plugin.admin.charts import BAR, NUMBER, PERCENT, PLAIN, Chart, Column, shown
+from metarec_plugin.admin.charts import ACROSS, BAR, NUMBER, PERCENT, PLAIN, Chart, Column, shown
 from metarec_plugin.admin.finding import user_of
 from metarec_plugin.admin.products import titles_of
 from metarec_plugin.collect.supports import support_of
@@ -44,9 +45,9 @@ def page_of(admin: PanelAdmin, request: HttpRequest, subject: str) -> dict[str, 
     )
     return {
         "portrait": portrait,
-        "user": _user(admin, request, subject),
+        "account": _user(admin, request, subject),
         "charts": [*(_affinity(each) for each in portrait.affinities), *_times(portrait)],
-        "sure": [_said(each, share) for each in portrait.affinities for share in _sure(each)],
+        "sure": _sure(portrait),
         "events": [{"event": event, "title": titles.get(event.product, event.product)} for event in events[:EVENTS]],
         "older_events": text_of((events[EVENTS - 1].at, events[EVENTS - 1].pk)) if len(events) > EVENTS else "",
         "paged": "events" in request.GET or "lists" in request.GET,
@@ -122,8 +123,11 @@ def _verdict(share: Share) -> str:
     }[share.verdict]
 
 
-def _sure(affinity: Affinity) -> list[Share]:
-    return [share for share in affinity.shares if share.verdict == MORE]
+def _sure(portrait: Portrait) -> list[str]:
+    """What a shopper turns to more than others, the most marked first."""
+    found = [(each, share) for each in portrait.affinities for share in each.shares if share.verdict == MORE]
+    found.sort(key=lambda pair: pair[1].shop - pair[1].share)
+    return [_said(affinity, share) for affinity, share in found]
 
 
 def _said(affinity: Affinity, share: Share) -> str:
@@ -134,7 +138,7 @@ def _said(affinity: Affinity, share: Share) -> str:
         affinity.times,
     )
     return text % {
-        "feature": affinity.feature,
+        "feature": capfirst(affinity.feature),
         "value": _label(share),
         "share": shown(share.share, PERCENT),
         "times": affinity.times,
@@ -157,7 +161,7 @@ def _affinity(affinity: Affinity) -> Chart:
         says += " " + _("Too few to tell from other shoppers: not sure yet.")
     return Chart(
         key=f"feature-{affinity.feature}",
-        title=affinity.feature,
+        title=capfirst(affinity.feature),
         head=_("Value"),
         labels=[_label(share) for share in shares],
         columns=[
@@ -169,7 +173,7 @@ def _affinity(affinity: Affinity) -> Chart:
             Column(_("Times"), [share.times for share in shares], NUMBER, drawn=False),
             Column(_("Held against all shoppers"), [_verdict(share) for share in shares], PLAIN, drawn=False),
         ],
-        kind=BAR,
+        kind=BAR if affinity.kind == "number" else ACROSS,
         says=says,
     )  # fmt: skip
 

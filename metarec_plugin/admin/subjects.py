@@ -116,7 +116,7 @@ class SubjectAdmin(AuditPage):
         return self.page(
             request, "subjects/erase.html", _("Erase a shopper"), status=400 if problem else 200,
             subject=subject, rows=rows, counted=COUNTED, ending=subject[-TYPED:], typed=TYPED, problem=problem,
-            back=self.url("change", quote(subject)), user=user_of(subject),
+            back=self.url("change", quote(subject)), account=user_of(subject),
         )  # fmt: skip
 
     def _erase(self, request: HttpRequest, subject: str) -> HttpResponse:

@@ -124,6 +124,7 @@ def test_the_page_shows_what_is_known_and_escapes_it(viewer, shopper):
     for shown in ("variant bold", "gone", "clicked", "lift", "Bread", "out of date"):
         assert shown in text
     assert "lovelace" not in text  # a viewer may not see users
+    assert "viewer" in text  # the admin's own line still says who is logged in
 
 
 def test_who_may_see_users_gets_their_name_and_page(person, shopper):
