@@ -16,6 +16,7 @@ from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect import log_impressions, sign_slate
 from metarec_plugin.collect.impressions import Shown
 from metarec_plugin.collect.reading import read_once
+from metarec_plugin.serve.answers import count_answer
 from metarec_plugin.serve.arranging import arranged, pool_size
 from metarec_plugin.serve.current import get_model, get_version
 from metarec_plugin.serve.experiments import Assigned, assigned, log_exposure
@@ -73,6 +74,8 @@ def recommend(
         question = guard(asked, None)
     if found is None or question is None:
         slate = Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
+        if not dry_run:
+            count_answer(slate, began)
         if calls is not None:
             calls.append(Call(slate, 1e3 * (time.perf_counter() - began), {}))
         return slate
@@ -93,6 +96,7 @@ def recommend(
         mark_personal(question.request)
     if not dry_run:
         guard(partial(_report, question, found, subject, slate, slate_id), None)
+        count_answer(slate, began)
     if calls is not None:
         said = {"k": question.k, "context": question.context, "exclude": question.exclude}
         calls.append(Call(slate, 1e3 * (time.perf_counter() - began), said))
