@@ -130,6 +130,12 @@ def cancel(run_id: int) -> bool:
     return bool(ended)
 
 
+def open_run() -> TrainingRun | None:
+    """The newest run that is queued or at work."""
+    open_states = (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
+    return TrainingRun.objects.filter(state__in=open_states).defer("report").order_by("-pk").first()
+
+
 def is_lost(run: TrainingRun) -> bool:
     """Whether the run's worker gave no sign of life for a whole lease."""
     running = run.state == TrainingRun.State.RUNNING

@@ -68,7 +68,7 @@ def _chunks(connection: Any, statement: str, arguments: list[Any]) -> Iterator[l
             yield rows
 
 
-def _of_kinds(connection: Any, kinds: Collection[str] | None) -> tuple[str, list[str]]:
+def _of_kinds(connection: Any, kinds: Collection[str] | None) -> tuple[str, list[Any]]:
     if kinds is None:
         return "", []
     marks = ", ".join(["%s"] * len(kinds)) or "NULL"

@@ -5,16 +5,20 @@ survive a fork) and `metarec.cpu` for everything short.
 """
 
 from metarec_plugin.tasks.adaptation import refresh_states
-from metarec_plugin.tasks.training import enqueue, recover_runs, train
-from metarec_plugin.tasks.upkeep import compare_shadow, expire, prune, sync_orders
+from metarec_plugin.tasks.beating import beat
+from metarec_plugin.tasks.training import enqueue, recover_runs, start_run, train
+from metarec_plugin.tasks.upkeep import compare_shadow, expire, prune, roll_up, sync_orders
 
 __all__ = [
+    "beat",
     "compare_shadow",
     "enqueue",
     "expire",
     "prune",
     "recover_runs",
     "refresh_states",
+    "roll_up",
+    "start_run",
     "sync_orders",
     "train",
 ]

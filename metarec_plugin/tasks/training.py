@@ -26,6 +26,20 @@ def train(run_id: int) -> None:
         log.info("run not taken run=%s reason=%s", run_id, refusal)
 
 
+@shared_task(name="metarec.start_run", ignore_result=True)
+def start_run() -> None:
+    """Train with the configured choices, unless a run is queued or at work already. For a schedule."""
+    other = runs.open_run()
+    if other is not None:
+        log.info("scheduled run skipped: run=%s is %s", other.pk, other.state)
+        return
+    run = runs.create_run(asked_by="schedule")
+    try:
+        enqueue(run.pk)
+    except BrokerUnreachable as error:
+        log.warning("scheduled run waits run=%s reason=%s", run.pk, error)
+
+
 @shared_task(name="metarec.recover_runs", ignore_result=True)
 def recover_runs() -> None:
     """Ring for every run that waits unheard: its message was lost, or its worker died."""

@@ -8,12 +8,19 @@ from celery import current_app, shared_task
 
 from metarec_plugin.collect import retention
 from metarec_plugin.collect.sync import sync
+from metarec_plugin.feedback import rollup
 
 
 @shared_task(name="metarec.sync_orders", ignore_result=True)
 def sync_orders() -> None:
     """Re-read the shop's recent orders: what no signal announced counts from here on."""
     sync()
+
+
+@shared_task(name="metarec.roll_up", ignore_result=True)
+def roll_up() -> None:
+    """Bring the counts by day that the panel reads up to date."""
+    rollup.roll_up()
 
 
 @shared_task(name="metarec.expire", ignore_result=True)

@@ -114,7 +114,7 @@
           [down]: { stacked: kind === "stack", ticks: { color: text, maxRotation: 0, autoSkip: !across, autoSkipPadding: 12 }, grid: { display: false } },
           [along]: {
             stacked: kind === "stack",
-            beginAtZero: true,
+            beginAtZero: !figure.closest("[data-metarec-zoom]"), // a curve that is about small gains fills its frame
             suggestedMin: extremes.length ? Math.min(...extremes) : undefined,
             suggestedMax: extremes.length ? Math.max(...extremes) : undefined,
             ticks: { color: text, maxTicksLimit: 6, callback: (value) => says(unit, value) },
