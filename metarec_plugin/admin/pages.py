@@ -8,8 +8,11 @@ from django.db.models import Model
 from metarec_plugin.admin.api_keys import ApiKeyAdmin
 from metarec_plugin.admin.dashboard import DashboardAdmin
 from metarec_plugin.admin.events import EventAdmin, FileImportAdmin, ReceiptAdmin
+from metarec_plugin.admin.experiments import ExperimentAdmin
 from metarec_plugin.admin.placements import PlacementAdmin
 from metarec_plugin.admin.quarantine import QuarantineAdmin
+from metarec_plugin.admin.rules import RuleAdmin
+from metarec_plugin.admin.runs import RunAdmin
 from metarec_plugin.admin.subjects import SubjectAdmin
 from metarec_plugin.admin.versions import VersionAdmin
 from metarec_plugin.admin.what_if import WhatIfAdmin
@@ -18,11 +21,14 @@ from metarec_plugin.models import (
     Dashboard,
     ErasureReceipt,
     Event,
+    Experiment,
     FileImport,
     ModelVersion,
     Placement,
     QuarantinedEvent,
+    Rule,
     Subject,
+    TrainingRun,
     WhatIf,
 )
 
@@ -30,11 +36,14 @@ PAGES: dict[type[Model], type[ModelAdmin]] = {
     Dashboard: DashboardAdmin,
     ModelVersion: VersionAdmin,
     Placement: PlacementAdmin,
+    Rule: RuleAdmin,
+    Experiment: ExperimentAdmin,
+    TrainingRun: RunAdmin,
+    WhatIf: WhatIfAdmin,
     Subject: SubjectAdmin,
     Event: EventAdmin,
     QuarantinedEvent: QuarantineAdmin,
     FileImport: FileImportAdmin,
     ErasureReceipt: ReceiptAdmin,
     ApiKey: ApiKeyAdmin,
-    WhatIf: WhatIfAdmin,
 }
