@@ -15,6 +15,7 @@ from tests.bench.cost_page import approximate, growth, imports, minute, speed, v
 from tests.bench.gpu_page import gpu
 from tests.bench.newcomers_page import new_products
 from tests.bench.odd_page import odd
+from tests.bench.panel_page import panel
 from tests.bench.parts import PARTS, Part, without_figures
 from tests.bench.protocols_page import ratings, reproductions
 from tests.bench.quality_page import quality
@@ -43,6 +44,7 @@ SECTIONS: Mapping[str, Callable[[Figures], str]] = {
     "serving": serving, "vectorised": vectorised,
     "growth": growth,
     "gpu": gpu,
+    "panel": panel,
     "imports": imports,
 }  # fmt: skip
 

@@ -206,6 +206,7 @@ PARTS = (
     Part("vectorised", "Meta-training in one batch", ("vectorised",), _vectorised, "--loop"),
     Part("growth", "The cost of growth", ("growth",), _script("growth")),
     Part("gpu", "What a GPU gives", ("gpu",), _gpu, "a GPU"),
+    Part("panel", "The admin panel on five million events", ("panel",), _script("panel")),
     Part("imports", "Importing a file", ("imports",), _script("imports")),
 )  # fmt: skip
 NAMES = tuple(part.name for part in PARTS)

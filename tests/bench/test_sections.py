@@ -116,6 +116,16 @@ TOGETHER = {
         "similar_lift": 0.5, "one": BASKETS, "all_but_one": BASKETS,
     },
 }  # fmt: skip
+PANEL = {
+    "made": {"events": 4_987_500, "clicks": 12_500, "impressions": 1_250_000, "postgresql": "18.4"}, "days": 120,
+    "requests": 60, "bar": 2.0, "most_queries": 10, "held": False,
+    "roll_up": {"days": 121, "seconds": 83.2}, "roll_up_again": {"days": 2, "seconds": 1.25},
+    "pages": {
+        "admin index": {"median_ms": 20.0, "ratio": 1.0, "queries": 5},
+        "dashboard": {"median_ms": 41.0, "ratio": 2.05, "queries": 10},
+    },
+    "command": "python -m tests.bench.panel", "date": "2026-01-02",
+}  # fmt: skip
 IMPORTS = {
     "rows": [{
         "vendor": "sqlite", "read": 10_000, "stored": 9_975, "known": 10, "left_out": 0, "seconds": 2.0, "cpu": 1.5,
@@ -349,6 +359,16 @@ GPU = {
             ],
         ),
         ("vectorised", VECTORISED, ["| 32 | 1 | 2 | 110.9 | 14.9 | 7.4 [6.4, 11.8] | 1.5e-08 |"]),
+        (
+            "panel",
+            PANEL,
+            [
+                "5,000,000 events and 1,250,000 impressions of 120 days",
+                "| dashboard | 41.0 | 2.05 | 10 |",
+                "in at most 10 queries: **missed**",
+                "Counting all 121 days from the log took 83 s",
+            ],
+        ),
         ("imports", IMPORTS, ["| SQLite | 10,000 | 100 | 9,975 | 10 | 15 | 2 | 5,000 | 2 | 200 | yes | 1.2 |"]),
         (
             "growth",
@@ -388,7 +408,7 @@ def test_every_section_is_covered_here_and_says_how_it_was_made():
         "cleaning": CLEANING,
         "odd": ODD, "reproductions": REPRODUCTIONS, "speed": SPEED, "approximate": APPROXIMATE,
         "serving": SERVING, "vectorised": VECTORISED,
-        "growth": GROWTH, "imports": IMPORTS, "gpu": GPU,
+        "growth": GROWTH, "panel": PANEL, "imports": IMPORTS, "gpu": GPU,
     }  # fmt: skip
     assert set(whole) == set(page.SECTIONS)
     run = {
