@@ -71,7 +71,7 @@ def model_words(board: Board) -> dict[str, Any] | None:
     found = {
         "learner": board.served.learner,
         "hash": board.served.data_hash[:8],
-        "age": ngettext("%(n)s day old", "%(n)s days old", days) % {"n": days},
+        "age": ngettext("%(n)s day old", "%(n)s days old", days) % {"n": days} if days else _("made today"),
         "since": since if board.events_since_whole else f"> {since}",
         "drifted": drifted(board),
         "problem": drift.get("problem", ""),

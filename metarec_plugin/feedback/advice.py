@@ -29,17 +29,17 @@ class Advice:
 
 def advice(board: Board, found: Sequence[Alarm]) -> list[Advice]:
     """Return the first three that hold. What is broken comes before what is missing, and that before what is better."""
-    broken = (
-        Advice(alarm.key, alarm.does, alarm.page, alarm.command) for alarm in found if alarm.level == BAD
-    )
+    broken = (_mend(alarm) for alarm in found if alarm.level == BAD)
     asked = [*broken, *(each for check in CHECKS for each in check(board))]
-    worth = (
-        Advice(alarm.key, alarm.does, alarm.page, alarm.command) for alarm in found if alarm.level != BAD
-    )
+    worth = (_mend(alarm) for alarm in found if alarm.level != BAD)
     kept: dict[str, Advice] = {}
     for each in [*asked, *worth]:
         kept.setdefault(each.key, each)
     return list(kept.values())[:MOST]
+
+
+def _mend(alarm: Alarm) -> Advice:
+    return Advice(alarm.key, f"{alarm.says} {alarm.does}", alarm.page, alarm.command)
 
 
 def missing(board: Board) -> Iterator[Advice]:
