@@ -9,7 +9,8 @@ What `Pulse.says` holds, by name; a time is ISO 8601, a day too:
   (total variation, 0 to 1, between what was chosen and the version's prior), expected and expected_high (what a sample
   of this size drawn from the prior itself shows, on average and at the 95th percentile), catalogue (products that the
   shop shows). unknown, distance, expected and expected_high are None where there is nothing to compare.
-- "worker:<queue>": host, pid; asked (when a sign was asked for last). `Pulse.at` is when the last sign came.
+- "worker:<queue>": host, pid; `Pulse.at` is when a worker of the queue gave its last sign.
+- "asked:<queue>": nothing; `Pulse.at` is when a sign was asked for last, of a queue that may have no worker.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ ROLLUP, DRIFT = "rollup", "drift"
 def worker(queue: str) -> str:
     """The name under which the workers of a queue give their signs."""
     return f"worker:{queue}"
+
+
+def asked(queue: str) -> str:
+    """The name under which it is noted that the workers of a queue were asked for a sign."""
+    return f"asked:{queue}"
 
 
 def beat(name: str, *, at: datetime | None = None, **says: Any) -> None:

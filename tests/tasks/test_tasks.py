@@ -87,11 +87,13 @@ def test_pruning_reaches_what_the_broker_keeps_of_messages_that_were_read(tmp_pa
 def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
     schedule.install()
     short = (
+        tasks.beat,
         tasks.compare_shadow,
         tasks.expire,
         tasks.prune,
         tasks.recover_runs,
         tasks.refresh_states,
+        tasks.roll_up,
         tasks.sync_orders,
     )
     known = {task.name for task in short}

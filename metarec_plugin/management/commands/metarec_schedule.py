@@ -12,8 +12,8 @@ from metarec_plugin.exceptions import ConfigurationError
 
 class Command(BaseCommand):
     help = (
-        "Schedule recovery of runs, refresh of subject states, sync of orders and pruning of old files "
-        "(django-celery-beat rows)."
+        "Schedule recovery of runs, refresh of subject states, sync of orders, counts by day, signs of life and "
+        "pruning of old files (django-celery-beat rows)."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
