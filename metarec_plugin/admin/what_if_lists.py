@@ -24,6 +24,7 @@ from metarec_plugin.placements import PlacementConfig
 from metarec_plugin.serve.cards import Card, cards_of
 from metarec_plugin.serve.given import Given
 from metarec_plugin.serve.guard import Guard
+from metarec_plugin.serve.newcomers import still
 from metarec_plugin.serve.policy import Policy, get_policy
 from metarec_plugin.serve.slate import RULE
 from metarec_plugin.serve.what_if import Looked, carried_by, moved, what_if
@@ -87,7 +88,8 @@ def list_of(
     looked = ask(shopper, column, None if plain else shopper.all)
     moves, before, was = {}, None, {}
     if shopper.all and column.version != EVERYBODY:
-        before = ask(shopper, column, shopper.all.without_last(), reasons=False)
+        with still():
+            before = ask(shopper, column, shopper.all.without_last(), reasons=False)
         moves = moved(before, looked)
         was = {card.entry.key: card.title or card.entry.key for card in cards_of(before)}
     opened = address.entry[1] if address.entry and address.entry[0] == number else ""
@@ -187,13 +189,16 @@ def _strategy(looked: Looked, tier: int) -> str:
 
 
 def _without(shopper: Shopper, column: Column, key: str, because: str) -> list[Any]:
-    products = list(dict.fromkeys([*([because] if because else []), *shopper.products]))
-    on_hand = [product for product in products if product in shopper.all.support(get_config().support_window)]
+    counting = shopper.all.support(get_config().support_window)
+    products = dict.fromkeys([because, *shopper.products])
 
     def leave_out(product: str) -> Looked:
         return ask(shopper, column, shopper.all.without(product), reasons=False)
 
-    return carried_by(key, on_hand[:MOST_WITHOUT], leave_out)
+    with still():
+        return carried_by(
+            key, [product for product in products if product in counting][:MOST_WITHOUT], leave_out
+        )
 
 
 def _lost(each: Any, rank: int, titles: Mapping[str, str], weights: Mapping[str, float]) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from metarec_plugin.storefront.rows import feature_rows
 LOOKS = 15  # newcomers are looked for once in so many looks at the pointer: every 30 seconds
 AT_ONCE = 25  # newcomers placed within one request
 REMEMBERED = 2000  # products of supports that a process keeps placed
+_still: ContextVar[bool] = ContextVar("metarec_newcomers_still", default=False)
 
 
 class Shelf:
@@ -83,7 +86,7 @@ class Shelf:
 
     def _newest(self) -> tuple[tuple[str, ...], Newcomers]:
         """Look again once in a while; one thread does, the others go on with what was there."""
-        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):
+        if not _still.get() and time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):
             try:
                 self._shown = self._look()
                 wait = 0.0 if self._behind else LOOKS * get_config().reload_seconds
@@ -164,6 +167,16 @@ def _rows(keys: Sequence[str]) -> dict[str, tuple[Any, ...]]:
 
 
 _shelves = ByVersion(Shelf)
+
+
+@contextmanager
+def still() -> Iterator[None]:
+    """Within it nobody looks for newcomers again: lists that are held against each other know the same products."""
+    before = _still.set(True)
+    try:
+        yield
+    finally:
+        _still.reset(before)
 
 
 def get_shelf(model: OnlineModel) -> Shelf | None:

@@ -245,6 +245,16 @@ def test_versions_that_take_turns_keep_their_shelves(shelved, make, visit, keys)
         assert newcomers.get_shelf(get_model()) is second
 
 
+def test_lists_that_are_held_against_each_other_know_the_same_newcomers(shelved, make, keys):
+    shelved()
+    shelf = newcomers.get_shelf(get_model())
+    first = shelf._newest()[0]
+    milk = make("Oat milk")
+    with newcomers.still():
+        assert shelf._newest()[0] == first
+    assert shelf._newest()[0] == (*first, str(milk.pk))
+
+
 def test_zero_new_products_leave_them_out(shelved, make, visit, keys):
     shelved()
     oat = make("Oat drink")

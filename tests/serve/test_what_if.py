@@ -12,8 +12,8 @@ from django.utils import timezone
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import AnswerDay, Event, Exposure, Impression, ModelVersion
 from metarec_plugin.serve import current, recommend
+from metarec_plugin.serve.by_version import ByVersion
 from metarec_plugin.serve.given import Given, GivenEvent, events_of, given_of
-from metarec_plugin.serve.newcomers import ByVersion
 from metarec_plugin.serve.placements import save_placement
 from metarec_plugin.serve.slate import EMPTY, Entry, Slate
 from metarec_plugin.serve.what_if import Move, carried_by, moved, what_if

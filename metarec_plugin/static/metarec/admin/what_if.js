@@ -1,6 +1,6 @@
 // The what-if bench: products are found while one types, the link is copied by a click, a form is sent once.
 "use strict";
-(() => {
+document.addEventListener("DOMContentLoaded", () => {
   const bench = document.querySelector("[data-metarec-bench]");
   if (!bench) return;
 
@@ -80,4 +80,4 @@
     waiting = setTimeout(find, 200);
   });
   kind.addEventListener("change", aim);
-})();
+});
