@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from metarec_plugin.collect.pulses import DRIFT, ROLLUP
-from metarec_plugin.feedback.ratios import Sums
+from metarec_plugin.feedback.ratios import Sums, added
 
 MOST_ROWS = 31  # of a picture: more days than these go together by week
 OUTCOMES = ("clicks", "baskets", "purchases", "revenue")
@@ -46,8 +46,7 @@ class Sign:
     says: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class EventRow:
+class EventRow(NamedTuple):
     """Events of a kind in a block, or with `refused` those that did not get in, by reason."""
 
     start: date
@@ -57,8 +56,7 @@ class EventRow:
     unseen: int
 
 
-@dataclass(frozen=True)
-class ListRow:
+class ListRow(NamedTuple):
     """What the lists of a placement and a variant led to in a block."""
 
     start: date
@@ -196,11 +194,7 @@ def share_of_fallbacks(stages: Mapping[str, int]) -> float | None:
 
 def together_of(rows: Iterable[ListRow], outcome: str) -> Sums:
     """Add up an outcome over rows."""
-    n = x = xx = y = yy = xy = 0.0
-    for row in rows:
-        each = row.outcomes[outcome]
-        n, x, xx, y, yy, xy = n + each.n, x + each.x, xx + each.xx, y + each.y, yy + each.yy, xy + each.xy
-    return Sums(n, x, xx, y, yy, xy)
+    return added(row.outcomes[outcome] for row in rows)
 
 
 def by_variant(rows: Sequence[ListRow]) -> dict[tuple[str, str], list[ListRow]]:

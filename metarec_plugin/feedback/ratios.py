@@ -12,7 +12,9 @@ One subject on two days counts as two units, so intervals over many days are a l
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from metarec_plugin.feedback.distributions import NORMAL
 
@@ -20,9 +22,8 @@ Z = NORMAL.inv_cdf(0.975)
 FEWEST = 30  # units from which an interval is given: below, the normal distribution is no help
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Over n units: of x, of y, of their squares and of their products. They add up."""
+class Sums(NamedTuple):
+    """Over n units: of x, of y, of their squares and of their products."""
 
     n: float = 0.0
     x: float = 0.0
@@ -31,11 +32,10 @@ class Sums:
     yy: float = 0.0
     xy: float = 0.0
 
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.n + other.n, self.x + other.x, self.xx + other.xx,
-            self.y + other.y, self.yy + other.yy, self.xy + other.xy,
-        )  # fmt: skip
+
+def added(parts: Iterable[Sums]) -> Sums:
+    """Return the sums over all units of the parts."""
+    return Sums(*map(sum, zip(*parts))) if (parts := list(parts)) else Sums()
 
 
 @dataclass(frozen=True)

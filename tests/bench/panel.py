@@ -31,7 +31,7 @@ PAGES = {
     "events": "admin:metarec_event_changelist",
 }
 PLACEMENTS = "(ARRAY['home', 'product', 'basket', 'together', 'category', 'search'])[1 + i % 6]"
-MOMENT = "now() - ((i * 7919) % {seconds}) * interval '1 second'"  # spread over the days
+MOMENT = "now() - ((i::bigint * 7919) % {seconds}) * interval '1 second'"  # spread over the days
 
 FILL = {
     "impressions": f"""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from metarec_plugin.feedback.ratios import Estimate, Sums, change, ratio, total
+from metarec_plugin.feedback.ratios import Estimate, Sums, added, change, ratio, total
 
 UNITS = 4_000
 
@@ -65,8 +65,9 @@ def test_a_total_is_told_with_the_chance_of_other_shoppers():
 
 def test_sums_add_up_over_days():
     x, y = shoppers(np.random.default_rng(4))
-    halves = sums(x[:2_000], y[:2_000]) + sums(x[2_000:], y[2_000:])
+    halves = added([sums(x[:2_000], y[:2_000]), sums(x[2_000:], y[2_000:])])
     assert ratio(halves) == ratio(sums(x, y))
+    assert added([]) == Sums()
 
 
 @pytest.mark.parametrize(
