@@ -23,7 +23,7 @@ from metarec_plugin.admin.base import PROMOTE, BoundedPaginator, PanelAdmin
 from metarec_plugin.admin.version_charts import charts_of
 from metarec_plugin.admin.version_detail import about
 from metarec_plugin.admin.version_diff import comparison
-from metarec_plugin.admin.version_facts import checked, history_of
+from metarec_plugin.admin.version_facts import checked, other_in_shadow, overtaken
 from metarec_plugin.admin.version_list import groups_of, storage
 from metarec_plugin.admin.version_words import findings, headline, meaning, title_of
 from metarec_plugin.conf import get_config
@@ -159,7 +159,9 @@ class VersionAdmin(PanelAdmin):
             said = _("Taken out of the shadow. What was compared stays on this page.")
         else:
             seen = request.POST.get("expected", "")
-            problem, _status = self._done(lambda: registry.put_in_shadow(chosen.pk, expected=seen))
+            problem, _status = self._done(
+                lambda: registry.put_in_shadow(chosen.pk, expected=seen), other_in_shadow
+            )
             said = _("In shadow from now on: an hourly task compares it on what shoppers buy.")
         if problem:
             messages.error(request, problem)
@@ -214,21 +216,15 @@ class VersionAdmin(PanelAdmin):
         served = _("{version} is served from now on.").format(version=title_of(chosen))
         messages.success(request, served)
 
-    def _done(self, change: Callable[[], Any]) -> tuple[str, int]:
+    def _done(self, change: Callable[[], Any], words: Callable[[], str] = overtaken) -> tuple[str, int]:
         """Why the change was refused, and the status that says so; empty words where it was made."""
         try:
             change()
-        except Conflict as error:
-            return f"{error} {self._who()}".strip(), 409
+        except Conflict:
+            return words(), 409
         except MetaRecError as error:
             return str(error), 400
         return "", 200
-
-    def _who(self) -> str:
-        """Who last changed the version that is served, where the log of changes knows."""
-        serving = registry.current()
-        entry = next(iter(history_of(serving)), None) if serving else None
-        return _("It was changed by {who}.").format(who=entry.user.get_username()) if entry else ""
 
     def _only_looked_at(self, request: HttpRequest) -> HttpResponse | None:
         """Answer whoever may not look, or posts to a page that changes nothing."""

@@ -143,6 +143,12 @@ def test_the_list_asks_as_many_queries_for_forty_versions_as_for_one(
 # One version
 
 
+def test_the_page_of_a_version_asks_a_bounded_number_of_queries(make, viewer, django_assert_max_num_queries):
+    version = make(promote=True)
+    with django_assert_max_num_queries(13):
+        viewer.get(url("change", version.pk))
+
+
 def test_the_page_of_a_version_shows_quality_verdict_data_files_and_history(make, viewer):
     version = make("failed")
     RunStep.objects.create(run=version.run, message="x", learner="closed_form", step=100, score=0.123)
@@ -229,8 +235,7 @@ def test_a_stale_form_is_refused_with_words_that_name_who_was_faster(make, promo
         answer = promoter.post(page, {"expected": str(seen.pk)})
         assert answer.status_code == 409
         said = answer.content.decode()
-        assert "was promoted meanwhile" in said
-        assert "changed by colleague" in said
+        assert "was promoted meanwhile by colleague; nothing was changed. Look again" in said
         assert f'name="expected" value="{other.pk}"' in said  # what to decide by now
         assert served() == other
 
@@ -289,7 +294,7 @@ def test_the_shadow_is_started_and_stopped_and_a_stale_form_is_refused(make, pro
     promoter.post(url("shadow", tried.pk), {"expected": "", "start": "1"})
     assert registry.in_shadow() == tried
     answer = promoter.post(url("shadow", other.pk), {"expected": "", "start": "1"}, follow=True)
-    assert "Meanwhile the version in shadow is" in answer.content.decode()
+    assert "Another version is in shadow by now" in answer.content.decode()
     assert registry.in_shadow() == tried
     promoter.post(url("shadow", tried.pk), {"stop": "1"})
     assert registry.in_shadow() is None
