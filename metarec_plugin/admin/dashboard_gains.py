@@ -110,6 +110,8 @@ def _needs(board: Board) -> str:
     newest = next(iter(board.waiting), None)
     if newest is None or board.candidate is not None:
         return ""
+    if board.served is not None and newest.created < board.served.created:
+        return ""
     if newest.state == "insufficient":
         return _(
             "The newest one, %(learner)s, could be tested on %(found)s shoppers only, and %(needed)s are needed: with "

@@ -240,18 +240,21 @@ def test_a_site_that_has_this_page_alone_shows_it(rf: RequestFactory, admin_user
     assert answer.link("modelversion") == "" or answer.link("modelversion").startswith("/")
 
 
-def test_it_renders_in_less_than_twice_the_time_of_the_bare_index(viewer):
+def test_it_costs_no_multiple_of_the_bare_index(viewer):
+    """Both times are printed. That it is under twice is measured on PostgreSQL, alone: tests.bench.panel."""
     working(days=60)
     version(is_current=True, previous=version(promoted_at=timezone.now()))
-    index, board = median_ms(viewer, reverse("admin:index")), median_ms(viewer, url())
-    print(f"\nadmin index {index:.1f} ms, dashboard {board:.1f} ms, ratio {board / index:.2f}")
-    assert board < 10 * index  # what is promised, twice, is measured alone on PostgreSQL: tests.bench.panel
+    index, board = seconds(viewer, reverse("admin:index"), url())
+    print(f"\nadmin index {1e3 * index:.1f} ms, dashboard {1e3 * board:.1f} ms, ratio {board / index:.2f}")
+    assert board < 4 * index
 
 
-def median_ms(client, address: str, times: int = 5) -> float:
-    taken = []
+def seconds(client, *addresses: str, times: int = 5) -> list[float]:
+    """Processor time of each address, the medians of requests in turns."""
+    taken: dict[str, list[float]] = {address: [] for address in addresses}
     for _ in range(times + 1):
-        began = time.perf_counter()
-        assert client.get(address).status_code == 200
-        taken.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(taken[1:])
+        for address in addresses:
+            began = time.process_time()
+            assert client.get(address).status_code == 200
+            taken[address].append(time.process_time() - began)
+    return [statistics.median(each[1:]) for each in taken.values()]
