@@ -60,7 +60,6 @@ class ConditionForm(forms.Form):
         label=gettext_lazy("With"),
         required=False,
         max_length=4_000,
-        help_text=gettext_lazy("For “one of” and “none of”: several, with a semicolon between them."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -161,21 +161,48 @@ def _all_figures(found: Report) -> Chart:
     return Chart("figures", _("All figures"), _("What"), labels, columns, NONE)
 
 
+def against(found: Report) -> list[str]:
+    """Each variant held against the control in the figure that decides, with how sure that is."""
+    said, unit = [], MONEY if found.goal in AMOUNTS else PERCENT
+    control = found.rows[0].figure(found.goal) if found.rows else None
+    for row in found.rows[1:]:
+        figure = row.figure(found.goal)
+        difference, low, high = _compared(figure)
+        if control is None or figure is None or difference is None:
+            continue
+        said.append(
+            _(
+                "%(variant)s: %(value)s, %(control)s: %(base)s. The difference lies between %(low)s and %(high)s."
+            )
+            % {
+                "variant": row.variant,
+                "value": shown(figure.value, unit),
+                "control": found.rows[0].variant,
+                "base": shown(control.value, unit),
+                "low": shown(low, unit),
+                "high": shown(high, unit),
+            }
+        )
+    return said
+
+
 def remarks(found: Report) -> list[str]:
-    """What the comparisons have to say about themselves, such as that one is rough."""
+    """The notes, why a comparison has no interval, and what is to be known of the one that decides."""
     said = [
         _("%(variant)s, %(what)s: %(note)s")
         % {"variant": row.variant, "what": METRIC_WORDS[figure.metric], "note": figure.comparison.note}
         for row in found.rows
         for figure in row.figures
-        if figure.comparison is not None and figure.comparison.note
+        if figure.comparison is not None
+        and figure.comparison.note
+        and (figure.metric == found.goal or not math.isfinite(figure.comparison.low))
     ]
     return [*found.notes, *said]
 
 
 def progress(found: Report) -> dict[str, Any]:
     """How far a fixed test is on its way."""
-    if not found.horizon or found.design != Experiment.Design.FIXED:
+    if not found.horizon or found.design != Experiment.Design.FIXED or found.status == RATIO:
         return {}
     return {"value": min(found.subjects, found.horizon), "max": found.horizon}
 

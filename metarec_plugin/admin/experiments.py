@@ -26,6 +26,7 @@ from metarec_plugin.admin.experiment_form import (
     variants_of,
 )
 from metarec_plugin.admin.experiment_report import (
+    against,
     pictures,
     plan_words,
     progress,
@@ -117,7 +118,8 @@ class ExperimentAdmin(PanelAdmin):
             request, "experiment_report.html", _("Experiment %(name)s") % {"name": row.name},
             row=row, found=found, tone=tone_of(found), state_tone=STATE_TONES.get(row.state, ""),
             split=charts.pop("split", None), charts=list(charts.values()), remarks=remarks(found),
-            progress=progress(found), start_url=self.url("start", pk), stop_url=self.url("stop", pk),
+            progress=progress(found), against=against(found), start_url=self.url("start", pk),
+            stop_url=self.url("stop", pk),
             edit_url=self.url("change", pk), made_from=made_from(row), variants=variants_in_words(row),
             again_url=f"{self.url('add')}?like={pk}", history_url=self.url("history", pk),
         )  # fmt: skip

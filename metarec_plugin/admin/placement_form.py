@@ -67,9 +67,7 @@ class PlacementForm(forms.Form):
     )
     size = forms.IntegerField(min_value=1, max_value=MAX_SIZE)
     lift_how = forms.ChoiceField(label=LABELS["lift"])
-    lift = forms.FloatField(
-        label=gettext_lazy("The number"), min_value=0, max_value=1, help_text=HELP["lift"]
-    )
+    lift = forms.FloatField(label=gettext_lazy("The number, from 0 to 1"), min_value=0, max_value=1)
     history = forms.ChoiceField()
     repeats = forms.ChoiceField()
     filters_how = forms.ChoiceField(label=LABELS["filters"])
@@ -116,7 +114,7 @@ class PlacementForm(forms.Form):
             option = name.removesuffix("_how")
             if option in LABELS:
                 field.label = field.label or LABELS[option]
-                field.help_text = field.help_text or HELP.get(option, "")
+                field.help_text = "" if name == "lift" else field.help_text or HELP.get(option, "")
             if name in choices:
                 self._offer(name, field, choices[name])
             elif name in NUMBERS:
@@ -127,7 +125,9 @@ class PlacementForm(forms.Form):
     def _offer(self, name: str, field: Any, choices: list[tuple[str, Any]]) -> None:
         option = name.removesuffix("_how")
         if name in SOURCES:
-            empty = _("– nothing more –") if name != SOURCES[0] else self._settings("strategies")
+            empty = _("– nothing more –")
+            if name == SOURCES[0]:
+                empty, field.help_text = _("– none chosen here –"), self._settings("strategies")
         else:
             empty = self._settings(option)
         given = self.initial.get(name)
