@@ -32,9 +32,9 @@ def advice(board: Board, found: Sequence[Alarm]) -> list[Advice]:
     broken = (_mend(alarm) for alarm in found if alarm.level == BAD)
     asked = [*broken, *(each for check in CHECKS for each in check(board))]
     worth = (_mend(alarm) for alarm in found if alarm.level != BAD)
-    kept: dict[str, Advice] = {}
+    kept: dict[tuple[str, str], Advice] = {}
     for each in [*asked, *worth]:
-        kept.setdefault(each.key, each)
+        kept.setdefault((each.key, each.command), each)
     return list(kept.values())[:MOST]
 
 

@@ -237,6 +237,12 @@ def test_at_most_three_and_what_is_broken_first():
     assert found[2].key == "promote"
 
 
+def test_two_workers_that_are_gone_are_two_pieces_of_advice():
+    gone = Sign(NOON - timedelta(hours=2))
+    board = well(signs={**well().signs, "worker:metarec.cpu": gone, "worker:metarec.gpu": gone})
+    assert [each.key for each in advice(board, alarms(board))] == ["worker_gone", "worker_gone"]
+
+
 def test_readiness_names_what_a_placement_lacks():
     board = well(
         placements={

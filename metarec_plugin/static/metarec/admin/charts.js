@@ -111,7 +111,7 @@
         animation: false,
         interaction: { mode: "index", intersect: false, axis: down },
         scales: {
-          [down]: { stacked: kind === "stack", ticks: { color: text, maxRotation: 0, autoSkip: !across, autoSkipPadding: 12 }, grid: { display: false } },
+          [down]: { stacked: kind === "stack", ticks: { color: text, maxRotation: dots ? 45 : 0, autoSkip: !(across || dots), autoSkipPadding: 12 }, grid: { display: false } },
           [along]: {
             stacked: kind === "stack",
             beginAtZero: !figure.closest("[data-metarec-zoom]"), // a curve that is about small gains fills its frame
