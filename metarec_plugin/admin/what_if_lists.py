@@ -122,7 +122,7 @@ def list_of(
         "gone": [was.get(key, key) for key in gone],
         "page": [titles.get(key, key) for key in page],
         "needs_page": column.version != EVERYBODY and not page and not _options(column.placement).history,
-        "counts_moves": before is not None,
+        "moved_nothing": before is not None and not moves and bool(entries),
         "steps": _steps(looked),
         "ms": formats.number_format(looked.ms, 1),
         "is_everybody": column.version == EVERYBODY,

@@ -119,6 +119,10 @@ def test_the_last_event_s_moves_are_told(viewer, publish, keys):
     told = answer.context["lists"][0]["own"] + answer.context["lists"][0]["gone"]
     assert sorted(told) == sorted(f"Milk {keys.index(key)}" for key in gone)
     assert "new on the list" in answer.content.decode()
+    again = viewer.get(
+        bench(*[("e", f"view:{keys[0]}")] * 2, ("v", "served"), ("p", "home"))
+    ).content.decode()
+    assert "The last event moved nothing on this list." in again
 
 
 def test_versions_and_placements_stand_side_by_side_and_the_first_two_are_chosen(viewer, publish, keys):
