@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.admin.utils import quote
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.dates import WEEKDAYS
+from django.utils import formats
+from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -104,21 +106,25 @@ def _user(admin: PanelAdmin, request: HttpRequest, subject: str) -> dict[str, st
 # Pictures
 
 
+def _short(number: float) -> str:
+    return formats.number_format(Decimal(f"{number:.6g}"), force_grouping=True)
+
+
 def _label(share: Share) -> str:
     if not isinstance(share.value, tuple):
         return str(share.value)
     above, upto = share.value
     if above is None:
-        return _("up to %(number)s") % {"number": shown(upto, NUMBER)}
+        return _("up to %(number)s") % {"number": _short(upto)}
     if upto is None:
-        return _("above %(number)s") % {"number": shown(above, NUMBER)}
-    return _("%(above)s to %(upto)s") % {"above": shown(above, NUMBER), "upto": shown(upto, NUMBER)}
+        return _("above %(number)s") % {"number": _short(above)}
+    return _("%(above)s to %(upto)s") % {"above": _short(above), "upto": _short(upto)}
 
 
 def _verdict(share: Share) -> str:
     return {
-        MORE: _("more than others"),
-        LESS: _("less than others"),
+        MORE: _("more"),
+        LESS: _("less"),
         UNSURE: _("not sure yet"),
     }[share.verdict]
 
@@ -133,8 +139,8 @@ def _sure(portrait: Portrait) -> list[str]:
 def _said(affinity: Affinity, share: Share) -> str:
     """One sentence of what can be said of a shopper."""
     text = ngettext(
-        "%(feature)s “%(value)s”: %(share)s of %(times)d product, other shoppers %(shop)s.",
-        "%(feature)s “%(value)s”: %(share)s of %(times)d products, other shoppers %(shop)s.",
+        "%(feature)s “%(value)s”: %(share)s of %(times)d product, all shoppers %(shop)s.",
+        "%(feature)s “%(value)s”: %(share)s of %(times)d products, all shoppers %(shop)s.",
         affinity.times,
     )
     return text % {
@@ -158,7 +164,7 @@ def _affinity(affinity: Affinity) -> Chart:
             "%(left)d rarer value is left out.", "%(left)d rarer values are left out.", left
         ) % {"left": left}
     if all(share.verdict == UNSURE for share in affinity.shares):
-        says += " " + _("Too few to tell from other shoppers: not sure yet.")
+        says += " " + _("Too few to tell this shopper from all: not sure yet.")
     return Chart(
         key=f"feature-{affinity.feature}",
         title=capfirst(affinity.feature),
@@ -189,7 +195,7 @@ def _times(portrait: Portrait) -> Iterable[Chart]:
             "weekdays",
             _("Day of the week"),
             _("Day"),
-            [str(WEEKDAYS[day]) for day in range(7)],
+            [str(WEEKDAYS_ABBR[day]) for day in range(7)],
             portrait.by_weekday,
         ),
     ):

@@ -12,7 +12,7 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from metarec_plugin.admin.audit import AuditPage
 from metarec_plugin.admin.base import OPERATE
@@ -74,7 +74,7 @@ class SubjectAdmin(AuditPage):
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
         return {**row, "url": self.url("change", quote(row["subject"]))}
 
-    @method_decorator(never_cache)
+    @method_decorator([never_cache, require_safe])
     def portrait_view(self, request: HttpRequest, subject: str) -> HttpResponse:
         self.require(request)
         subject = _checked(subject)
