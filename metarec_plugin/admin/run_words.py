@@ -38,14 +38,7 @@ class Cause:
 
 def badge(run: TrainingRun) -> Badge:
     state = seen_state(run)
-    words = {
-        State.QUEUED: _("waits for a worker"),
-        State.RUNNING: _("at work"),
-        State.DONE: _("done"),
-        State.FAILED: _("failed"),
-        State.CANCELLED: _("cancelled"),
-    }
-    return Badge(words[State(state)], _COLOURS.get(State(state), ""))
+    return Badge(str(State(state).label), _COLOURS.get(State(state), ""))
 
 
 def duration(run: TrainingRun) -> timedelta | None:
@@ -118,7 +111,9 @@ def _what_to_do(name: str, run: TrainingRun) -> str:
     """name: of the type of the error."""
     text = run.error.lower()
     if "OutOfMemory" in name or "out of memory" in text:
-        return _("The memory of the GPU was too small. Resume on the CPU, or free the GPU of other work.")
+        return _(
+            "The memory of the GPU was too small. Free it of other work and resume, or start a run on the CPU."
+        )
     if name == "MemoryError":
         return _(
             "The machine had too little memory. Train on the events of fewer days, or on a larger machine."

@@ -237,7 +237,7 @@ def test_a_run_killed_midway_shows_as_failed_and_can_be_resumed(trainer, rung):
     ("error", "says", "not_says"),
     [
         ("metarec_plugin.exceptions.InvalidData: No purchase yet.", "No purchase yet.", "InvalidData"),
-        ("torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB", "Resume on the CPU", "not foreseen"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB", "start a run on the CPU", "not foreseen"),
         ("OSError: [Errno 28] No space left on device", "The disk is full", "not foreseen"),
         ("ZeroDivisionError: division by zero", "in the log of the worker vm:1", "disk"),
         ("The worker stopped without a word on each of 3 attempts.", "ran out of memory", "not foreseen"),
@@ -270,7 +270,7 @@ def test_only_what_changed_is_sent_and_the_page_stops_asking_at_the_end(viewer):
     step = RunStep.objects.create(run=run, message="maml: step 5", learner="maml", step=5, score=0.125)
     first = viewer.get(url("progress", run.pk)).json()
     assert set(first["parts"]) == {"status", "log", "curve", "actions", "outcome"}
-    assert (first["wait"], first["last"], first["says"]) == (2, step.pk, "at work, 40 %")
+    assert (first["wait"], first["last"], first["says"]) == (2, step.pk, "running, 40 %")
     assert 'data-value="0.125"' in first["parts"]["curve"]
     again = viewer.get(url("progress", run.pk), {"after": step.pk, "state": "running"}).json()
     assert set(again["parts"]) == {"status"}
