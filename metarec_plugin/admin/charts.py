@@ -72,6 +72,15 @@ class Chart:
             yield str(label), [column.cell(row) for column in self.columns]
 
     @property
+    def heads(self) -> SafeString:
+        """The head of the table as HTML."""
+        heads = [f'<th scope="col">{escape(self.head)}</th>']
+        for column in self.columns:
+            hidden = "" if column.drawn else " data-hidden"
+            heads.append(f'<th scope="col" data-unit="{column.unit}"{hidden}>{escape(column.name)}</th>')
+        return mark_safe("".join(heads))  # noqa: S308  (escaped above)
+
+    @property
     def body(self) -> SafeString:
         """The rows of the table as HTML: a template's loop over so many cells takes longer than a page's queries."""
         separators = _separators(get_language() or "")
