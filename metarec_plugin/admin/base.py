@@ -63,7 +63,8 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[: self.MOST].count())
+        first: Any = self.object_list[: self.MOST]
+        return int(first.count())
 
     @property
     def stopped(self) -> bool:
@@ -142,7 +143,7 @@ class PanelAdmin(ModelAdmin):
         self, request: HttpRequest, template: str, title: Any, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
         """Answer a page of our own; the template stands in admin/metarec/."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         found = self.context(request, title=title, **context)
         return TemplateResponse(request, f"admin/metarec/{template}", found, status=status)
 
@@ -161,8 +162,9 @@ class PanelAdmin(ModelAdmin):
     def note(self, request: HttpRequest, row: Model | type[Model], message: str, flag: int = CHANGE) -> None:
         """Write a line of the audit log. row: what was changed, or a model where it is no one row."""
         one = isinstance(row, Model)
+        person: Any = request.user.pk
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=person,
             content_type_id=get_content_type_for_model(row).pk,
             object_id=str(row.pk) if one else "",
             object_repr=str(row if one else row._meta.verbose_name_plural)[:200],
