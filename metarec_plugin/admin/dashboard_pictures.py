@@ -6,14 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any
 
 from django.utils import formats
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from metarec_plugin.admin.charts import BAR, INTERVAL, LINE, MONEY, MS, PERCENT, STACK, Chart, Column
-from metarec_plugin.feedback.board import Board, by_variant, share_of_fallbacks, together_of
+from metarec_plugin.feedback.board import Board, share_of_fallbacks, together_of
 from metarec_plugin.feedback.ratios import Estimate, change, ratio, total
 
 MOST_KINDS = 5  # series of their own in the flow of events; what is left goes together
@@ -65,13 +64,6 @@ def refused(board: Board) -> Chart:
     )  # fmt: skip
 
 
-def _columns(groups: Sequence[Sequence[Any]]) -> list[Column]:
-    return [
-        _column(name, [ratio(together_of(rows, outcome)) for rows in groups], PERCENT)
-        for outcome, name in _outcomes()
-    ]
-
-
 def _outcomes() -> tuple[tuple[str, str], ...]:
     return ((CLICKS, _("Clicked")), (BASKETS, _("Put in the basket")), (PURCHASES, _("Bought")))
 
@@ -85,12 +77,15 @@ def _column(name: str, found: Sequence[Estimate], unit: str, drawn: bool = True)
 
 def rates(board: Board) -> Chart:
     """Clicks, baskets and purchases for each list, by placement and variant."""
-    groups = by_variant(board.lists)
-    labels = [f"{placement} · {variant}" if variant else placement for placement, variant in groups]
-    slates = [int(together_of(rows, CLICKS).x) for rows in groups.values()]
+    labels = [f"{row.placement} · {row.variant}" if row.variant else row.placement for row in board.lists]
+    columns = [
+        _column(name, [ratio(row.outcomes[outcome]) for row in board.lists], PERCENT)
+        for outcome, name in _outcomes()
+    ]
+    slates = [int(row.outcomes[CLICKS].x) for row in board.lists]
     return Chart(
         "rates", _("What lists lead to, by placement and variant"), _("Placement"), labels,
-        [*_columns(list(groups.values())), Column(_("Lists"), slates, drawn=False)], INTERVAL,
+        [*columns, Column(_("Lists"), slates, drawn=False)], INTERVAL,
         _("Of all lists shown, how many led to it. The line through a point is where the true figure lies with 95 % "
           "certainty; without one there were too few to tell. A variant is one side of an experiment."),
     )  # fmt: skip
@@ -98,10 +93,8 @@ def rates(board: Board) -> Chart:
 
 def revenue(board: Board) -> Chart:
     """What was bought after a click on a list."""
-    starts: dict[date, list[Any]] = defaultdict(list)
-    for row in board.lists:
-        starts[row.start].append(row)
-    found = [total(together_of(starts[start], REVENUE)) for start in board.span.blocks]
+    starts = {row.start: total(row.outcomes[REVENUE]) for row in board.lists_by_block}
+    found = [starts.get(start, Estimate()) for start in board.span.blocks]
     head, labels = _days(board)
     return Chart(
         "revenue", _("Revenue owed to lists"), head, labels if any(each.value for each in found) else (),
@@ -114,10 +107,8 @@ def revenue(board: Board) -> Chart:
 def coverage(board: Board) -> Chart:
     """How much of the catalogue is shown at all."""
     catalogue = board.drift.get("catalogue") or 0
-    most: Counter[date] = Counter()
-    for row in board.lists:
-        most[row.start] = max(most[row.start], row.products)
-    shown = [most[start] or None for start in board.span.blocks]
+    most = {row.start: row.products for row in board.lists_by_block}
+    shown = [most.get(start) for start in board.span.blocks]
     head, labels = _days(board)
     columns = [Column(_("Products"), shown, drawn=not catalogue)]
     if catalogue:

@@ -57,9 +57,9 @@ class EventRow(NamedTuple):
 
 
 class ListRow(NamedTuple):
-    """What the lists of a placement and a variant led to in a block."""
+    """What the lists of a placement and a variant led to, or those of all in a block."""
 
-    start: date
+    start: date  # of the block, or of all days that were added up
     placement: str
     variant: str
     shown: int  # products
@@ -140,7 +140,8 @@ class Board:
     daily: Mapping[date, int] = field(
         default_factory=dict
     )  # events of each of the last whole days, zeros too
-    lists: Sequence[ListRow] = ()
+    lists_by_block: Sequence[ListRow] = ()
+    lists: Sequence[ListRow] = ()  # one for each placement and variant
     lists_before: Sequence[ListRow] = ()
     answers: Answers = field(default_factory=Answers)
     served: Version | None = None
@@ -195,14 +196,6 @@ def share_of_fallbacks(stages: Mapping[str, int]) -> float | None:
 def together_of(rows: Iterable[ListRow], outcome: str) -> Sums:
     """Add up an outcome over rows."""
     return added(row.outcomes[outcome] for row in rows)
-
-
-def by_variant(rows: Sequence[ListRow]) -> dict[tuple[str, str], list[ListRow]]:
-    """The rows of each placement and variant, in the order of their names."""
-    found: dict[tuple[str, str], list[ListRow]] = {}
-    for row in sorted(rows, key=lambda each: (each.placement, each.variant, each.start)):
-        found.setdefault((row.placement, row.variant), []).append(row)
-    return found
 
 
 def span_of(days: int, today: date) -> Span:

@@ -50,13 +50,14 @@ def read(days: int = 28, now: datetime | None = None) -> Board:
     signs, placements, newest = _signs()
     rolled = ROLLUP in signs  # without a roll-up its tables have nothing to say
     counted = _events(span) if rolled else {}
-    current, before = _lists(span) if rolled else ([], [])
+    blocks, current, before = _lists(span) if rolled else ([], [], [])
     served, previous, waiting = _versions()
     first = min(span.since, today - timedelta(days=USUAL_DAYS))
     made = served.created.astimezone(ZoneInfo(get_config().time_zone)).date() if served else today
     return Board(
         now=now, span=span, newest=newest, signs=signs, placements=placements,
         events=_by_block(span, counted), daily=_daily(counted, today),
+        lists_by_block=blocks,
         lists=current, lists_before=before, answers=_answers(span),
         served=served, previous=previous, waiting=waiting, runs=_runs(),
         events_since=sum(n for (day, _, refused), (n, _u) in counted.items() if not refused and day >= made),
@@ -132,17 +133,25 @@ def _daily(counted: Counted, today: date) -> dict[date, int]:
     return {day: sums[day] for i in range((today - first).days) for day in [first + timedelta(days=i)]}
 
 
-def _lists(span: Span) -> tuple[list[ListRow], list[ListRow]]:
-    """Sums of the span by block, and of as many days before it, by placement and variant."""
+def _lists(span: Span) -> tuple[list[ListRow], list[ListRow], list[ListRow]]:
+    """Sums by block; by placement and variant; and these of as many days before the span."""
+    blocks: list[ListRow] = []
     now: list[ListRow] = []
     before: list[ListRow] = []
-    for block, placement, variant, most, *sums in sorted(list_sums(span), key=lambda row: row[:3]):
+    for block, placement, variant, most, *sums in list_sums(span):
         shown, fallbacks, n, x, xx, *rest = map(float, sums)
         outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
-        start = span.before if block == BEFORE else span.blocks[block]
+        if placement is None:
+            blocks.append(ListRow(span.blocks[block], "", "", int(shown), int(fallbacks), most, outcomes))
+            continue
+        start = span.before if block == BEFORE else span.since
         row = ListRow(start, placement, variant, int(shown), int(fallbacks), most, outcomes)
         (before if block == BEFORE else now).append(row)
-    return now, before
+    return blocks, sorted(now, key=_named), sorted(before, key=_named)
+
+
+def _named(row: ListRow) -> tuple[str, str]:
+    return row.placement, row.variant
 
 
 def _answers(span: Span) -> Answers:

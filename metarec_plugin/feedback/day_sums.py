@@ -27,14 +27,19 @@ def event_sums(first: date, last: date) -> Sequence[tuple[Any, ...]]:
 
 
 def list_sums(span: Span) -> Sequence[tuple[Any, ...]]:
-    """(block, placement, variant, most distinct products of a day, sums of OF_LISTS), BEFORE the span too."""
+    """(block, placement, variant, most distinct products of a day, sums of OF_LISTS) twice.
+
+    By block of the span, without a placement; and by placement and variant, where the block is 0, or BEFORE the span.
+    """
     block, starts = _block(span)
     sums = ", ".join(f"SUM({name})" for name in OF_LISTS)
     sql = (
-        f"SELECT {block}, placement, variant, MAX(products), {sums} FROM {{t}} "  # noqa: S608  (names of columns)
+        f"SELECT {block}, NULL, NULL, MAX(products), {sums} FROM {{t}} "  # noqa: S608  (names of columns)
+        "WHERE day >= %s AND day <= %s GROUP BY 1 UNION ALL "
+        f"SELECT CASE WHEN day >= %s THEN 0 ELSE {BEFORE} END, placement, variant, MAX(products), {sums} FROM {{t}} "
         "WHERE day >= %s AND day <= %s GROUP BY 1, 2, 3"
     )
-    return _rows(PlacementDay, sql, [*starts, span.before, span.until])
+    return _rows(PlacementDay, sql, [*starts, span.since, span.until, span.since, span.before, span.until])
 
 
 def answer_sums(span: Span) -> Sequence[tuple[Any, ...]]:

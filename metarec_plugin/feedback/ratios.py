@@ -6,7 +6,7 @@ on a day, with x lists and y outcomes, and R = sum y / sum x. The delta method g
 
     var R = n / (n - 1) * (sum yy - 2 R sum xy + R^2 sum xx) / (sum x)^2.
 
-One subject on two days counts as two units, so intervals over many days are a little too narrow.
+One subject on two days, or at two placements, counts as two units: over many, intervals are a little too narrow.
 """
 
 from __future__ import annotations
