@@ -157,7 +157,8 @@ class PanelAdmin(ModelAdmin):
         return super().changeform_view(request, object_id, form_url, found)
 
     def history_view(self, request: HttpRequest, object_id: Any, extra_context: Any = None) -> Any:
-        return super().history_view(request, object_id, {"tabs": self.tabs(), **(extra_context or {})})
+        found = {"tabs": self.tabs(), "media": self.media, **(extra_context or {})}
+        return super().history_view(request, object_id, found)
 
     def note(self, request: HttpRequest, row: Model | type[Model], message: str, flag: int = CHANGE) -> None:
         """Write a line of the audit log. row: what was changed, or a model where it is no one row."""
