@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from metarec_plugin.admin.charts import INTERVAL, PERCENT, Chart, Column
 from metarec_plugin.feedback.alarms import BAD, GOOD, WARN
-from metarec_plugin.feedback.board import Board, Version
+from metarec_plugin.feedback.board import Before, Board, Version
 from metarec_plugin.feedback.ratios import Z
 
 BASELINES = ("popularity", "item-kNN")
@@ -76,7 +76,7 @@ def _relative(found: Mapping[str, Any]) -> str:
     return f"{value:+.0f} % [{low:+.0f}, {high:+.0f}]"
 
 
-def _against_previous(served: Version, previous: Version | None) -> tuple[str, str]:
+def _against_previous(served: Version, previous: Before | None) -> tuple[str, str]:
     if previous is None:
         return "", _("It is the first version that was served.")
     if previous.data_hash != served.data_hash or not served.data_hash:

@@ -62,9 +62,7 @@ class ListRow(NamedTuple):
     start: date  # of the block, or of all days that were added up
     placement: str
     variant: str
-    shown: int  # products
-    fallbacks: int
-    products: int  # distinct on a day, the most of the block
+    products: int  # distinct on a day, the most of these days
     outcomes: Mapping[str, Sums]
 
 
@@ -114,6 +112,15 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What is compared of the version that was served before; its data_hash says whether it may be."""
+
+    learner: str
+    data_hash: str
+    test: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Run:
     """A training run without its report."""
 
@@ -145,7 +152,7 @@ class Board:
     lists_before: Sequence[ListRow] = ()
     answers: Answers = field(default_factory=Answers)
     served: Version | None = None
-    previous: Version | None = None
+    previous: Before | None = None
     waiting: Sequence[Version] = ()  # not served and never were, the newest first
     runs: Sequence[Run] = ()
     events_since: int = 0  # that came since the served version was made

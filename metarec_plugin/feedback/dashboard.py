@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.board import (
     OUTCOMES,
     Answers,
+    Before,
     Board,
     EventRow,
     ListRow,
@@ -25,8 +26,9 @@ from metarec_plugin.feedback.board import (
     Span,
     Version,
     span_of,
+    together_of,
 )
-from metarec_plugin.feedback.day_sums import BEFORE, answer_sums, event_sums, list_sums
+from metarec_plugin.feedback.day_sums import answer_sums, event_sums, list_sums
 from metarec_plugin.feedback.ratios import Sums
 from metarec_plugin.models import (
     Event,
@@ -135,19 +137,28 @@ def _daily(counted: Counted, today: date) -> dict[date, int]:
 
 def _lists(span: Span) -> tuple[list[ListRow], list[ListRow], list[ListRow]]:
     """Sums by block; by placement and variant; and these of as many days before the span."""
-    blocks: list[ListRow] = []
+    blocks: dict[date, list[ListRow]] = defaultdict(list)
     now: list[ListRow] = []
-    before: list[ListRow] = []
-    for block, placement, variant, most, *sums in list_sums(span):
-        shown, fallbacks, n, x, xx, *rest = map(float, sums)
+    earlier: list[ListRow] = []
+    for day, before, placement, variant, most, *sums in list_sums(span):
+        n, x, xx, *rest = map(float, sums)
         outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
-        if placement is None:
-            blocks.append(ListRow(span.blocks[block], "", "", int(shown), int(fallbacks), most, outcomes))
-            continue
-        start = span.before if block == BEFORE else span.since
-        row = ListRow(start, placement, variant, int(shown), int(fallbacks), most, outcomes)
-        (before if block == BEFORE else now).append(row)
-    return blocks, sorted(now, key=_named), sorted(before, key=_named)
+        if day is not None:
+            start = _block(span, day)
+            blocks[start].append(ListRow(start, "", "", most, outcomes))
+        elif before:
+            earlier.append(ListRow(span.before, placement, variant, most, outcomes))
+        else:
+            now.append(ListRow(span.since, placement, variant, most, outcomes))
+    return [_joined(rows) for rows in blocks.values()], sorted(now, key=_named), sorted(earlier, key=_named)
+
+
+def _joined(rows: Sequence[ListRow]) -> ListRow:
+    """The days of a block as one."""
+    if len(rows) == 1:
+        return rows[0]
+    outcomes = {outcome: together_of(rows, outcome) for outcome in OUTCOMES}
+    return ListRow(rows[0].start, "", "", max(row.products for row in rows), outcomes)
 
 
 def _named(row: ListRow) -> tuple[str, str]:
@@ -159,56 +170,57 @@ def _answers(span: Span) -> Answers:
     stages: dict[date, Counter[str]] = defaultdict(Counter)
     places: dict[str, Counter[str]] = defaultdict(Counter)
     failed = 0
-    for block, placement, stage, took, lists, bad in answer_sums(span):
+    for day, placement, stage, took, lists, bad in answer_sums(span):
         n = int(lists)
-        if took is not None:
-            ms[span.blocks[block]][took] += n
-        elif placement is not None:
+        if day is None:
             places[placement][stage] += n
             failed += int(bad)
+        elif took is None:
+            stages[_block(span, day)][stage] += n
         else:
-            stages[span.blocks[block]][stage] += n
+            ms[_block(span, day)][took] += n
     return Answers(ms, stages, places, failed)
 
 
 _VERSION = ("pk", "learner", "state", "data_hash", "created", "promoted_at", "verdict")
-_METRICS = ("test", "together", "again")
-_OF_METRICS = ("metrics__test", "metrics__training__bought_together__formula", "metrics__training__buy_again")
+_METRICS = {
+    "test": F("metrics__test"),
+    "together": F("metrics__training__bought_together__formula"),
+    "again": F("metrics__training__buy_again"),
+    "before": F("previous__metrics__test"),
+}
 
 
-def _versions() -> tuple[Version | None, Version | None, list[Version]]:
+def _versions() -> tuple[Version | None, Before | None, list[Version]]:
     """The version that is served, the one before it, and those that were never served; their long metrics stay."""
-    before = [f"previous__{name}" for name in _VERSION]
     rows = (
         ModelVersion.objects.filter(Q(is_current=True) | Q(promoted_at=None, pruned_at=None))
         .exclude(is_current=False, state=ModelVersion.State.BASELINE)
-        .annotate(
-            **{name: F(path) for name, path in zip(_METRICS, _OF_METRICS)},
-            previous_test=F("previous__metrics__test"),
-        )
+        .annotate(**_METRICS)
         .order_by("-is_current", "-created")
-        .values("is_current", *_VERSION, *_METRICS, *before, "previous_test")[:VERSIONS]
+        .values_list(
+            "is_current", "previous_id", "previous__learner", "previous__data_hash", *_METRICS, *_VERSION
+        )[:VERSIONS]
     )
     served = previous = None
     waiting = []
-    for row in rows:
-        version = _version([row[name] for name in (*_VERSION, *_METRICS)])
-        if not row["is_current"]:
+    for is_current, before, learner, data_hash, test, together, again, before_test, *row in rows:
+        pk, own, state, own_hash, created, promoted_at, verdict = row
+        version = Version(
+            str(pk), own, state, own_hash, created, promoted_at, verdict or {}, _by_k(test),
+            together=bool(together), again=bool(again),
+        )  # fmt: skip
+        if not is_current:
             waiting.append(version)
             continue
         served = version
-        if row["previous__pk"]:
-            previous = _version([*(row[name] for name in before), row["previous_test"], None, None])
+        if before:
+            previous = Before(learner, data_hash, _by_k(before_test))
     return served, previous, waiting
 
 
-def _version(row: list[Any]) -> Version:
-    pk, learner, state, data_hash, created, promoted_at, verdict, test, together, again = row
-    measured = {int(k): (each["ndcg20"], each["se"]) for k, each in (test or {}).items()}
-    return Version(
-        str(pk), learner, state, data_hash, created, promoted_at, verdict or {}, measured,
-        together=bool(together), again=bool(again),
-    )  # fmt: skip
+def _by_k(test: Mapping[str, Any] | None) -> dict[int, tuple[float, float]]:
+    return {int(k): (each["ndcg20"], each["se"]) for k, each in (test or {}).items()}
 
 
 def _runs() -> list[Run]:
