@@ -22,6 +22,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
+OWNER, VIEWER, PASSWORD = "owner", "viewer", "correct horse battery"
+
 
 def chromium() -> str:
     """The system's Chromium. Without one: skip on a developer's machine, fail where CI=true."""
@@ -59,6 +61,7 @@ def environment_of(folder: Path) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{folder / 'shop.sqlite3'}",
         "METAREC_ARTIFACTS": str(folder / "metarec"),
         "OPENBLAS_NUM_THREADS": "1",
+        "CELERY_BROKER_URL": "memory://",  # nobody's worker hears of what these tests ask for
     }
 
 
@@ -105,6 +108,26 @@ def shop(store, tmp_path_factory):
         yield Shop(url, folder / "shop.sqlite3")
 
 
+@pytest.fixture(scope="session")
+def panel(store, tmp_path_factory):
+    """A shop of its own with an owner, a viewer and visits of simulated shoppers, counted for the dashboard."""
+    folder = tmp_path_factory.mktemp("panel") / "store"
+    shutil.copytree(store, folder)
+    for name in (OWNER, VIEWER):
+        arguments = ("createsuperuser", "--noinput", "--username", name, "--email", f"{name}@example.com")
+        manage(folder, *arguments, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+    manage(folder, "simulate_shoppers", "--shoppers", "25", "--days", "14")
+    shop = Shop("", folder / "shop.sqlite3")
+    shop.execute("UPDATE auth_user SET is_superuser = 0 WHERE username = ?", VIEWER)
+    shop.execute(
+        "INSERT INTO auth_user_user_permissions (user_id, permission_id) SELECT auth_user.id, auth_permission.id "
+        "FROM auth_user, auth_permission WHERE username = ? AND codename = 'view_dashboard'", VIEWER,
+    )  # fmt: skip
+    manage(folder, "metarec_rollup")
+    with served(folder) as url:
+        yield Shop(url, shop.database)
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serve a store in a process of its own; its address."""
@@ -124,13 +147,13 @@ def served(folder: Path) -> Iterator[str]:
         server.wait(20)
 
 
-def _wait_for(url: str, patience_seconds: float = 30) -> None:
+def _wait_for(url: str, patience_seconds: float = 90) -> None:
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
             urllib.request.urlopen(url, timeout=10).close()
             return
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

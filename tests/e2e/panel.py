@@ -25,35 +25,49 @@ def log_in(page: Any, user: str, password: str) -> None:
 def name_of(address: str) -> str:
     """What kind of page an address is of: its path without keys, and whether it asks something."""
     parts = urlsplit(address)
-    words = [word for word in parts.path.removeprefix(ROOT).split("/") if word and not _KEY.fullmatch(word)]
-    asked = bool(parse_qsl(parts.query)) and words[:1] and words[0] in OWN
-    return "-".join([*words, *(["asked"] if asked else [])])
+    words = [word for word in parts.path.removeprefix(ROOT).split("/") if word]
+    if words[-1:] == ["history"]:
+        return "history"  # the admin's own page, the same for all
+    if "of" in words:
+        words = words[: words.index("of") + 1]  # a name follows
+    named = [word for word in words if not _KEY.fullmatch(word)]
+    if words and words[-1] != named[-1]:
+        named.append("one")
+    if parse_qsl(parts.query) and named[:1] and named[0] in OWN:
+        named.append("asked")
+    return "-".join(named)
 
 
 def kinds_of_pages(page: Any, most: int = 80) -> Iterator[tuple[str, str]]:
-    """Follow links from the admin's list of the panel; yield each kind of page once: its name and an address."""
+    """Follow links from the admin's list of the panel; open each kind of page once: its name and address."""
     found = {"start": ROOT}
     waiting = list(found)
     while waiting and len(found) <= most:
         name = waiting.pop(0)
-        yield name, found[name]
         page.goto(found[name])
-        links = page.locator(f"a[href*='{ROOT}'], #content a[href]").evaluate_all(
+        links = page.locator("a[href]").evaluate_all(
             "nodes => nodes.map(node => { const url = new URL(node.href); return url.host === location.host"
             " ? url.pathname + url.search : '' })"
         )
         for link in links:
-            kind = name_of(link)
-            if link.startswith(ROOT) and kind and kind not in found and not FILES.search(link):
+            kind = name_of(link) if link.startswith(ROOT) else ""
+            if kind and kind not in found and not FILES.search(link):
                 found[kind] = link
                 waiting.append(kind)
+        yield name, found[name]
 
 
 def watched(page: Any) -> list[str]:
     """A list that fills with what a page complains of: errors of scripts, of its policy, and of the server."""
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def said(message: Any) -> None:
+        # A browser asks for a favicon by itself, and the demo has none.
+        if message.type == "error" and "favicon" not in message.location.get("url", ""):
+            complaints.append(f"{page.url}: {message.text}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
     page.on(
         "response",
         lambda answer: complaints.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
