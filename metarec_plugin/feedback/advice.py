@@ -13,6 +13,7 @@ from metarec_plugin.feedback.board import Board
 
 MOST = 3
 OLD_DAYS = 30  # from which a model is old, if events came
+FRESH_DAYS = 7  # below which a drift is the season's: the model has just read the same events
 NEW_EVENTS = 1_000
 TRAIN = "manage.py metarec_train"
 
@@ -78,7 +79,8 @@ def learn_again(board: Board) -> Iterator[Advice]:
     served, drift = board.served, board.drift
     if served is None or any(run.state in ("queued", "running") for run in board.runs):
         return
-    if drifted(board):
+    days = board.model_days() or 0
+    if drifted(board) and days >= FRESH_DAYS:
         yield Advice(
             "train",
             _("Train again: what shoppers choose has moved away from what the model learned (by %(moved).0f %%, where "
@@ -87,7 +89,6 @@ def learn_again(board: Board) -> Iterator[Advice]:
             "trainingrun", TRAIN,
         )  # fmt: skip
         return
-    days = board.model_days() or 0
     if days >= OLD_DAYS and board.events_since >= NEW_EVENTS:
         many = f"{board.events_since:,}" if board.events_since_whole else f"> {board.events_since:,}"
         yield Advice(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Exists, OuterRef, Q
+from datetime import timedelta
+
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from metarec_plugin.collect.days import Day
 from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.keeping import LOOKS, WEEK, Kept
 from metarec_plugin.models import Event, EventDay, QuarantinedEvent, QuarantineOverflow
 
+TOLD_WITHIN = timedelta(days=1)
 OVERFLOW = "overflow"  # why an event was not even kept as a refused one
 
 
@@ -52,10 +55,15 @@ def _accepted(day: Day, kept: Kept, accepted: Q) -> list[EventDay]:
 
 
 def _unseen(day: Day) -> dict[tuple[str, str], int]:
-    """Count the purchases of subjects who looked at nothing from a week before the day on until they bought."""
+    """Count the purchases of subjects who looked at nothing from a week before the day on until they bought.
+
+    Of those that were told within a day: an order history that is read in later comes without looks, as it must.
+    """
     looks = Event.objects.filter(subject=OuterRef("subject"), kind__in=LOOKS)
     looks = looks.filter(at__gte=day.start - WEEK, at__lte=OuterRef("at"))
-    bought = Event.objects.filter(kind__in=get_config().target_kinds, reverses="")
+    bought = Event.objects.filter(
+        kind__in=get_config().target_kinds, reverses="", received_at__lt=F("at") + TOLD_WITHIN
+    )
     bought = bought.filter(~Exists(looks), at__gte=day.start, at__lt=day.end)
     rows = bought.order_by().values_list("kind", "source").annotate(Count("pk"))
     return {(kind, source): n for kind, source, n in rows}

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 class EventDay(models.Model):
     """How many events of a kind and a source came on a day; with a reason in `refused`, how many did not get in.
 
-    unseen: of purchases, those of subjects who looked at nothing in the week before: with many, views are not told.
+    unseen: of purchases that were told within a day, those of subjects who looked at nothing in the week before: with
+    many, views are not told.
     """
 
     day = models.DateField(_("day"))

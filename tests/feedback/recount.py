@@ -27,7 +27,8 @@ def events_by_day(zone: ZoneInfo) -> dict[tuple[date, str, str, str], tuple[int,
         day = event.at.astimezone(zone).date()
         counts = found[day, event.kind, event.source, ""]
         counts[0] += 1
-        if event.kind == "purchase" and not event.reverses:
+        told = event.received_at - event.at < timedelta(days=1)
+        if event.kind == "purchase" and not event.reverses and told:
             since = event.at.astimezone(zone).replace(hour=0, minute=0, second=0) - WEEK
             seen = (
                 other

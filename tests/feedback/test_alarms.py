@@ -210,15 +210,19 @@ def test_an_old_model_is_trained_again_when_events_came():
 
 
 def test_drift_counts_beyond_chance_and_of_the_served_version_alone():
-    def moved(distance: float, version: str = "1") -> Board:
+    def moved(distance: float, version: str = "1", days: int = 10) -> Board:
         says = {"version": version, "distance": distance, "expected": 0.1, "expected_high": 0.12}
-        return well(signs={**well().signs, "drift": Sign(NOON, says)})
+        signs = {**well().signs, "drift": Sign(NOON, says)}
+        return well(signs=signs, served=served(created=NOON - timedelta(days=days)))
 
     (found,) = advice(moved(0.3), [])
     assert found.key == "train"
     assert "30 %" in found.says
     assert advice(moved(0.11), []) == []
     assert advice(moved(0.3, "another"), []) == []
+    assert (
+        advice(moved(0.3, days=2), []) == []
+    )  # it has just read the same events: to train again changes nothing
 
 
 def test_at_most_three_and_what_is_broken_first():
