@@ -13,6 +13,22 @@ OWN = ("whatif",)  # pages that are another page with a question in their addres
 # A key in an address: a number, a UUID, or whatever the admin quotes (`_3A` for a colon).
 _KEY = re.compile(r"\d+|[0-9a-f-]{32,36}|.*(:|_3A|%3A).*", re.IGNORECASE)
 
+# Where links lead, and forms that ask to choose one of each column, such as two versions: the first of the first, the
+# second of the second.
+_LINKS = """() => {
+    const links = [...document.querySelectorAll("a[href]")].map((node) => new URL(node.href));
+    for (const form of document.querySelectorAll("form[method=get]:has([type=radio])")) {
+        const url = new URL(form.action);
+        const names = [...new Set([...form.querySelectorAll("[type=radio]")].map((node) => node.name))];
+        names.forEach((name, place) => {
+            const choices = form.querySelectorAll(`[type=radio][name=${name}]`);
+            url.searchParams.set(name, (choices[place] ?? choices[0]).value);
+        });
+        links.push(url);
+    }
+    return links.filter((url) => url.host === location.host).map((url) => url.pathname + url.search);
+}"""
+
 
 def log_in(page: Any, user: str, password: str) -> None:
     page.goto("/admin/login/?next=/admin/")
@@ -45,11 +61,7 @@ def kinds_of_pages(page: Any, most: int = 80) -> Iterator[tuple[str, str]]:
     while waiting and len(found) <= most:
         name = waiting.pop(0)
         page.goto(found[name])
-        links = page.locator("a[href]").evaluate_all(
-            "nodes => nodes.map(node => { const url = new URL(node.href); return url.host === location.host"
-            " ? url.pathname + url.search : '' })"
-        )
-        for link in links:
+        for link in page.evaluate(_LINKS):
             kind = name_of(link) if link.startswith(ROOT) else ""
             if kind and kind not in found and not FILES.search(link):
                 found[kind] = link
