@@ -6,16 +6,16 @@ from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 
 from metarec_plugin.admin.api_keys import ApiKeyAdmin
-from metarec_plugin.admin.dashboard import DashboardAdmin
+from metarec_plugin.admin.dashboard.page import DashboardAdmin
 from metarec_plugin.admin.events import EventAdmin, FileImportAdmin, ReceiptAdmin
-from metarec_plugin.admin.experiments import ExperimentAdmin
-from metarec_plugin.admin.placements import PlacementAdmin
-from metarec_plugin.admin.quarantine import QuarantineAdmin
-from metarec_plugin.admin.rules import RuleAdmin
-from metarec_plugin.admin.runs import RunAdmin
-from metarec_plugin.admin.subjects import SubjectAdmin
-from metarec_plugin.admin.versions import VersionAdmin
-from metarec_plugin.admin.what_if import WhatIfAdmin
+from metarec_plugin.admin.experiments.page import ExperimentAdmin
+from metarec_plugin.admin.placements.page import PlacementAdmin
+from metarec_plugin.admin.quarantine.page import QuarantineAdmin
+from metarec_plugin.admin.rules.page import RuleAdmin
+from metarec_plugin.admin.runs.page import RunAdmin
+from metarec_plugin.admin.subjects.page import SubjectAdmin
+from metarec_plugin.admin.versions.page import VersionAdmin
+from metarec_plugin.admin.what_if.page import WhatIfAdmin
 from metarec_plugin.models import (
     ApiKey,
     Dashboard,

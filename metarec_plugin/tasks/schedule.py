@@ -33,7 +33,12 @@ def install() -> list[str]:
         interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
         _, created = PeriodicTask.objects.get_or_create(
             name=name,
-            defaults={"task": task, "interval": interval, "queue": QUEUE, "expire_seconds": EXPIRES.get(task)},
+            defaults={
+                "task": task,
+                "interval": interval,
+                "queue": QUEUE,
+                "expire_seconds": EXPIRES.get(task),
+            },
         )
         if created:
             made.append(name)

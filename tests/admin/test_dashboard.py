@@ -14,7 +14,7 @@ from django.contrib.admin import AdminSite
 from django.urls import include, path, reverse
 from django.utils import timezone
 
-from metarec_plugin.admin.dashboard import DashboardAdmin
+from metarec_plugin.admin.dashboard.page import DashboardAdmin
 from metarec_plugin.models import AnswerDay, Dashboard, Event, EventDay, ModelVersion, Placement, TrainingRun
 from tests.feedback.boards import counted, drifts, listed, today, version, working
 
@@ -236,7 +236,8 @@ def test_a_site_of_the_shop_s_own_that_has_this_page_alone_shows_it(person, sett
     boss = person("boss", superuser=True)
     settings.ROOT_URLCONF = (path("office/", site.urls), path("metarec/", include("metarec_plugin.urls")))
     working(days=2)
-    version(is_current=True, previous=version(promoted_at=timezone.now()))
+    weeks_ago = timezone.now() - timedelta(days=14)
+    version(is_current=True, created=weeks_ago, previous=version(promoted_at=weeks_ago))
     drifts(ModelVersion.objects.get(is_current=True), 0.5)
     answer = boss.get("/office/metarec/dashboard/")
     assert answer.status_code == 200

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from metarec_plugin.admin import quarantine as page
-from metarec_plugin.admin.quarantine_reasons import INVALID, REASONS, reason_of
+from metarec_plugin.admin.quarantine import page
+from metarec_plugin.admin.quarantine.reasons import INVALID, REASONS, reason_of
 from metarec_plugin.models import Event, QuarantinedEvent, QuarantineOverflow
 from tests.storefronts.factories import make_product
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from metarec_plugin.admin.rule_words import sentence, state_of, weeks_of
+from metarec_plugin.admin.rules.words import sentence, state_of, weeks_of
 from metarec_plugin.models import Rule
 from metarec_plugin.serve import policy
 from metarec_plugin.serve.rules import save_rule

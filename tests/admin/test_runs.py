@@ -9,7 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
-from metarec_plugin.admin import run_live, workers
+from metarec_plugin.admin.runs import live as run_live
+from metarec_plugin.admin.runs import workers
 from metarec_plugin.collect import pulses
 from metarec_plugin.exceptions import BrokerUnreachable
 from metarec_plugin.models import ModelVersion, RunStep, TrainingRun

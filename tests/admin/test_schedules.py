@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from metarec_plugin import tasks
-from metarec_plugin.admin import schedules
+from metarec_plugin.admin.runs import schedules
 from metarec_plugin.exceptions import BrokerUnreachable
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.tasks import schedule, training

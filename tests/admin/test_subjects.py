@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from metarec_plugin.admin import finding
+from metarec_plugin.admin.subjects import finding
 from metarec_plugin.collect.erasing import subject_hash
 from metarec_plugin.models import (
     ErasedEvent,

@@ -15,7 +15,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
-from metarec_plugin.admin.what_if_address import Address, Column, read_address
+from metarec_plugin.admin.what_if.address import Address, Column, read_address
 from metarec_plugin.models import AnswerDay, Event, Exposure, Impression, ModelVersion
 from metarec_plugin.serve import recommend
 from metarec_plugin.serve.given import given_of

@@ -1,0 +1,1 @@
+"""The dashboard: is it working, is it better than before, what to do next."""

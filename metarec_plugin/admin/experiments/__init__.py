@@ -1,0 +1,1 @@
+"""Experiments: drafts, start and stop, the report."""

@@ -1,0 +1,1 @@
+"""Placements: options, preview, revisions."""

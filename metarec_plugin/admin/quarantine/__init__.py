@@ -1,0 +1,1 @@
+"""Refused events and their replay."""

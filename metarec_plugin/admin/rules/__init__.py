@@ -1,0 +1,1 @@
+"""Merchant's rules: sentences, conflicts, calendar."""

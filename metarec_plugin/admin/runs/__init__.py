@@ -1,0 +1,1 @@
+"""Training runs: started, watched, cancelled, resumed; and what is done by itself."""

@@ -1,0 +1,1 @@
+"""Shoppers: portrait, export, erase."""

@@ -1,0 +1,1 @@
+"""Model versions: what each is worth, promote, roll back, shadow."""

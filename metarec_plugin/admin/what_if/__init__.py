@@ -1,0 +1,1 @@
+"""The what-if bench: what a shopper will see, and why."""
