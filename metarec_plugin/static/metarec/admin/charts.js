@@ -3,8 +3,18 @@
 (() => {
   const drawn = new Map();
 
+  // What a variable of the theme comes to: it may be light-dark(), which a canvas does not know.
   function colour(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const probe = document.createElement("span");
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
+  }
+
+  function faint(own) {
+    return own.replace("rgb(", "rgba(").replace(")", ", 0.8)");
   }
 
   function number(text) {
@@ -85,7 +95,7 @@
         label: each.name,
         data: each.cells.map((cell) => number(cell.dataset.value)),
         borderColor: own,
-        backgroundColor: kind === "line" || dots ? own : `${own}cc`,
+        backgroundColor: kind === "line" || dots ? own : faint(own),
         borderDash: kind === "line" && at % 2 ? [6, 3] : [],
         pointStyle: ["circle", "rectRot", "triangle", "rect", "star", "cross"][at % 6],
         pointRadius: dots ? 5 : labels.length > 45 ? 0 : 3,
