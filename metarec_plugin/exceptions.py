@@ -41,7 +41,7 @@ class NoModel(MetaRecError):
     """No version has been promoted yet."""
 
 
-class Conflict(MetaRecError):
+class ChangedMeanwhile(MetaRecError):
     """What somebody looked at before they decided has been changed since; nothing was done."""
 
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import BundleError, Conflict, NoModel
+from metarec_plugin.exceptions import BundleError, ChangedMeanwhile, NoModel
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.publish.bundle import read_bundle
 from metarec_plugin.signals import model_promoted
@@ -61,8 +61,8 @@ def promote(version: Id, *, force: bool = False, expected: Id | None = UNSEEN) -
     """Serve this version from now on. Its bundle is verified first.
 
     expected: the version that was served when somebody decided, None where none was; where another one is served by
-    now, Conflict is raised. Raises NoModel if there is no such version, BundleError if its bundle is damaged or the
-    gate did not pass it; `force` promotes a version that the gate held back, never a damaged one.
+    now, ChangedMeanwhile is raised. Raises NoModel if there is no such version, BundleError if its bundle is damaged
+    or the gate did not pass it; `force` promotes a version that the gate held back, never a damaged one.
     """
     chosen = get(version)
     if chosen.state not in PROMOTABLE and not force:
@@ -90,14 +90,15 @@ def rollback(*, expected: Id | None = UNSEEN) -> ModelVersion:
 def put_in_shadow(version: Id, *, expected: Id | None = UNSEEN) -> ModelVersion:
     """Compare this version with the served one on what shoppers buy from now on, in place of any other in shadow.
 
-    expected: the version that was in shadow when somebody decided, None where none was; another one raises Conflict.
-    Raises NoModel if there is no such version, BundleError if it is the served one or its bundle was deleted.
+    expected: the version that was in shadow when somebody decided, None where none was; another one raises
+    ChangedMeanwhile. Raises NoModel if there is no such version, BundleError if it is the served one or its bundle
+    was deleted.
     """
     with transaction.atomic():
         _lock()
         chosen, other = get(version), in_shadow()
         if other != chosen and not _is_seen(other, expected):
-            raise Conflict(
+            raise ChangedMeanwhile(
                 f"Meanwhile the version in shadow is {other.pk if other else 'none'}; nothing was changed. Look again "
                 "before you decide."
             )
@@ -165,13 +166,13 @@ def _lock() -> dict[uuid.UUID, Any]:
 
 
 def _require(serving: ModelVersion | None, expected: Id | None) -> None:
-    """Raise Conflict where another version is served than the one that somebody decided by."""
+    """Raise ChangedMeanwhile where another version is served than the one that somebody decided by."""
     if _is_seen(serving, expected):
         return
     if serving is None:
-        raise Conflict("No version is served any more. Look again before you decide.")
+        raise ChangedMeanwhile("No version is served any more. Look again before you decide.")
     at = f", at {serving.promoted_at:%Y-%m-%d %H:%M} UTC" if serving.promoted_at else ""
-    raise Conflict(
+    raise ChangedMeanwhile(
         f"Version {serving.pk} ({serving.learner}) was promoted meanwhile{at}; nothing was changed. Look again before "
         "you decide."
     )

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import BundleError, Conflict, NoModel
+from metarec_plugin.exceptions import BundleError, ChangedMeanwhile, NoModel
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import write_bundle
@@ -66,9 +66,9 @@ def test_who_decided_by_another_version_than_the_served_one_is_refused_with_word
     registry.promote(second.pk, expected=str(first.pk))
     said = f"Version {second.pk} .* was promoted meanwhile, at .* Look again"
     for seen in (first.pk, str(first.pk), None, "", "x"):
-        with pytest.raises(Conflict, match=said):
+        with pytest.raises(ChangedMeanwhile, match=said):
             registry.promote(third.pk, expected=seen)
-        with pytest.raises(Conflict, match=said):
+        with pytest.raises(ChangedMeanwhile, match=said):
             registry.rollback(expected=seen)
     assert registry.current() == second
     assert registry.rollback(expected=str(second.pk)) == first
@@ -79,7 +79,7 @@ def test_a_second_click_on_roll_back_goes_no_further():
     for version in versions:
         registry.promote(version.pk)
     registry.rollback(expected=versions[2].pk)
-    with pytest.raises(Conflict):
+    with pytest.raises(ChangedMeanwhile):
         registry.rollback(expected=versions[2].pk)
     assert registry.current() == versions[1]
 

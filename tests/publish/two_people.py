@@ -18,7 +18,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 from metarec_plugin.conf import get_config  # noqa: E402
-from metarec_plugin.exceptions import Conflict  # noqa: E402
+from metarec_plugin.exceptions import ChangedMeanwhile  # noqa: E402
 from metarec_plugin.models import ModelVersion, TrainingRun  # noqa: E402
 from metarec_plugin.publish import registry  # noqa: E402
 from metarec_plugin.publish.bundle import Bundle, write_bundle  # noqa: E402
@@ -38,7 +38,7 @@ def decide(version: str, seen: str, found: dict[str, str]) -> None:
     try:
         registry.promote(version, expected=seen)
         found[version] = "promoted"
-    except Conflict as error:
+    except ChangedMeanwhile as error:
         found[version] = str(error)
     finally:
         connection.close()

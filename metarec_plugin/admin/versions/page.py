@@ -27,7 +27,7 @@ from metarec_plugin.admin.versions.facts import checked, other_in_shadow, overta
 from metarec_plugin.admin.versions.listing import groups_of, storage
 from metarec_plugin.admin.versions.words import findings, headline, meaning, title_of
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import Conflict, MetaRecError
+from metarec_plugin.exceptions import ChangedMeanwhile, MetaRecError
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
 
@@ -220,7 +220,7 @@ class VersionAdmin(PanelAdmin):
         """Why the change was refused, and the status that says so; empty words where it was made."""
         try:
             change()
-        except Conflict:
+        except ChangedMeanwhile:
             return words(), 409
         except MetaRecError as error:
             return str(error), 400
