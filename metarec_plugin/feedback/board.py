@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from metarec_plugin.collect.pulses import DRIFT, ROLLUP
+from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.ratios import Sums, added
 
 MOST_ROWS = 31  # of a picture: more days than these go together by week
@@ -19,7 +21,11 @@ FALLBACKS = frozenset({"popular", "newest", "empty"})
 
 @dataclass(frozen=True)
 class Span:
-    """Days that are looked at. blocks: the first day of each row of a picture; before: where those to compare begin."""
+    """Days that are looked at. blocks: the first day of each row of a picture.
+
+    Two times are compared by whole days, `compared` up to yesterday with as many before them: today has only begun.
+    They are whole weeks, as one day of a week is not like another.
+    """
 
     since: date
     until: date  # the last day, today
@@ -30,8 +36,18 @@ class Span:
         return (self.until - self.since).days + 1
 
     @property
+    def compared(self) -> int:
+        return self.days - self.days % 7 or self.days
+
+    @property
+    def whole(self) -> date:
+        """The first of the whole days that are compared."""
+        return self.until - timedelta(days=self.compared)
+
+    @property
     def before(self) -> date:
-        return self.since - timedelta(days=self.days)
+        """The first of as many days before them."""
+        return self.until - timedelta(days=2 * self.compared)
 
     @property
     def by_week(self) -> bool:
@@ -149,7 +165,9 @@ class Board:
     )  # events of each of the last whole days, zeros too
     lists_by_block: Sequence[ListRow] = ()
     lists: Sequence[ListRow] = ()  # one for each placement and variant
-    lists_before: Sequence[ListRow] = ()
+    lists_whole: Sequence[ListRow] = ()  # of the whole days that are compared, for each of them
+    lists_before: Sequence[ListRow] = ()  # of as many days before them
+    lists_since: date | None = None  # the first day of which lists were counted
     answers: Answers = field(default_factory=Answers)
     served: Version | None = None
     previous: Before | None = None
@@ -164,6 +182,19 @@ class Board:
         sign = self.signs.get(ROLLUP)
         until = sign.says.get("until") if sign else None
         return datetime.fromisoformat(until) if until else None
+
+    @property
+    def whole_is_counted(self) -> bool:
+        """Whether the last whole day was counted to its end."""
+        until = self.counted_until
+        return (
+            until is not None and until.astimezone(ZoneInfo(get_config().time_zone)).date() >= self.span.until
+        )
+
+    @property
+    def before_is_whole(self) -> bool:
+        """Whether lists were counted on all days before those that are compared; the first may have begun late."""
+        return self.lists_since is not None and self.lists_since < self.span.before
 
     @property
     def drift(self) -> Mapping[str, Any]:

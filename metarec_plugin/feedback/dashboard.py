@@ -28,7 +28,7 @@ from metarec_plugin.feedback.board import (
     span_of,
     together_of,
 )
-from metarec_plugin.feedback.day_sums import answer_sums, event_sums, list_sums
+from metarec_plugin.feedback.day_sums import BEFORE, BY_PLACEMENT, answer_sums, event_sums, list_sums
 from metarec_plugin.feedback.ratios import Sums
 from metarec_plugin.models import (
     Event,
@@ -52,18 +52,17 @@ def read(days: int = 28, now: datetime | None = None) -> Board:
     signs, placements, newest = _signs()
     rolled = ROLLUP in signs  # without a roll-up its tables have nothing to say
     counted = _events(span) if rolled else {}
-    blocks, current, before = _lists(span) if rolled else ([], [], [])
+    lists = _lists(span) if rolled else {}
     served, previous, waiting = _versions()
     first = min(span.since, today - timedelta(days=USUAL_DAYS))
     made = served.created.astimezone(ZoneInfo(get_config().time_zone)).date() if served else today
     return Board(
         now=now, span=span, newest=newest, signs=signs, placements=placements,
         events=_by_block(span, counted), daily=_daily(counted, today),
-        lists_by_block=blocks,
-        lists=current, lists_before=before, answers=_answers(span),
+        answers=_answers(span),
         served=served, previous=previous, waiting=waiting, runs=_runs(),
         events_since=sum(n for (day, _, refused), (n, _u) in counted.items() if not refused and day >= made),
-        events_since_whole=made >= first,
+        events_since_whole=made >= first, **lists,
     )  # fmt: skip
 
 
@@ -135,22 +134,28 @@ def _daily(counted: Counted, today: date) -> dict[date, int]:
     return {day: sums[day] for i in range((today - first).days) for day in [first + timedelta(days=i)]}
 
 
-def _lists(span: Span) -> tuple[list[ListRow], list[ListRow], list[ListRow]]:
-    """Sums by block; by placement and variant; and these of as many days before the span."""
+def _lists(span: Span) -> dict[str, Any]:
+    """The fields of the board on lists: by block, by placement and variant, and of the days that are compared."""
     blocks: dict[date, list[ListRow]] = defaultdict(list)
-    now: list[ListRow] = []
-    earlier: list[ListRow] = []
-    for day, before, placement, variant, most, *sums in list_sums(span):
-        n, x, xx, *rest = map(float, sums)
+    placements, whole, before, first = [], [], [], None
+    for day, part, placement, variant, most, *sums in list_sums(span):
+        n, x, xx, *rest = (float(each or 0) for each in sums)
         outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
-        if day is not None:
-            start = _block(span, day)
-            blocks[start].append(ListRow(start, "", "", most, outcomes))
-        elif before:
-            earlier.append(ListRow(span.before, placement, variant, most, outcomes))
+        if part == BY_PLACEMENT:
+            placements.append(ListRow(span.since, placement, variant, most, outcomes))
+        elif part == BEFORE:
+            first = day
+            before += [ListRow(span.before, "", "", most, outcomes)] if n else []
         else:
-            now.append(ListRow(span.since, placement, variant, most, outcomes))
-    return [_joined(rows) for rows in blocks.values()], sorted(now, key=_named), sorted(earlier, key=_named)
+            if day >= span.since:
+                start = _block(span, day)
+                blocks[start].append(ListRow(start, "", "", most, outcomes))
+            if span.whole <= day < span.until:
+                whole.append(ListRow(span.whole, "", "", most, outcomes))
+    return {
+        "lists_by_block": [_joined(rows) for rows in blocks.values()],
+        "lists": sorted(placements, key=_named), "lists_whole": whole, "lists_before": before, "lists_since": first,
+    }  # fmt: skip
 
 
 def _joined(rows: Sequence[ListRow]) -> ListRow:

@@ -16,6 +16,7 @@ from metarec_plugin.feedback.board import OUTCOMES, Span
 from metarec_plugin.models import AnswerDay, EventDay, PlacementDay
 
 OF_OUTCOMES = tuple(f"{outcome}{part}" for outcome in OUTCOMES for part in ("", "_sq", "_slates"))
+BY_DAY, BEFORE, BY_PLACEMENT = range(3)
 OF_LISTS = ("subjects", "slates", "slates_sq", *OF_OUTCOMES)
 
 
@@ -26,19 +27,22 @@ def event_sums(first: date, last: date) -> Sequence[tuple[Any, ...]]:
 
 
 def list_sums(span: Span) -> Sequence[tuple[Any, ...]]:
-    """(day, before, placement, variant, most distinct products of a day, sums of OF_LISTS) twice.
+    """(day, part, placement, variant, most distinct products of a day, sums of OF_LISTS).
 
-    By day of the span, without a placement; and by placement and variant, without a day: of the span, and of as many
-    days before it.
+    BY_DAY: of the days of the span and of those that are compared, without a placement. BEFORE: one row of the days
+    before these; its day is the first of which lists were counted. BY_PLACEMENT: and variant, of the span.
     """
     sums = ", ".join(f"SUM({name})" for name in OF_LISTS)
     sql = (
-        f"SELECT day, 0, NULL, NULL, MAX(products), {sums} FROM {{t}} "  # noqa: S608  (names of columns)
+        f"SELECT day, {BY_DAY}, NULL, NULL, MAX(products), {sums} FROM {{t}} "  # noqa: S608  (names of columns)
         "WHERE day >= %s AND day <= %s GROUP BY day UNION ALL "
-        f"SELECT NULL, CASE WHEN day < %s THEN 1 ELSE 0 END, placement, variant, MAX(products), {sums} FROM {{t}} "
-        "WHERE day >= %s AND day <= %s GROUP BY 2, 3, 4"
+        f"SELECT (SELECT MIN(day) FROM {{t}} WHERE slates > 0), {BEFORE}, NULL, NULL, MAX(products), {sums} FROM {{t}} "
+        "WHERE day >= %s AND day < %s UNION ALL "
+        f"SELECT NULL, {BY_PLACEMENT}, placement, variant, MAX(products), {sums} FROM {{t}} "
+        "WHERE day >= %s AND day <= %s GROUP BY 3, 4"
     )
-    found = _rows(PlacementDay, sql, [span.since, span.until, span.since, span.before, span.until])
+    days = [min(span.since, span.whole), span.until, span.before, span.whole, span.since, span.until]
+    found = _rows(PlacementDay, sql, days)
     return [(_day(day), *rest) for day, *rest in found]
 
 

@@ -74,11 +74,13 @@ def ratio(sums: Sums, least: float = 0.0) -> Estimate:
 
 
 def total(sums: Sums) -> Estimate:
-    """Return the sum of y, with the chance that so many other subjects would have brought another one."""
+    """Return the sum of y, with the chance that other subjects, and another number of them, would have brought.
+
+    How many come is chance, too: of a Poisson number of units the sum has the variance E[n] E[yy], which is sum yy.
+    """
     if sums.n < FEWEST or not sums.yy:
         return Estimate(sums.y if sums.n else None)
-    variance = max(0.0, sums.yy - sums.y * sums.y / sums.n) / (sums.n - 1)
-    return Estimate(sums.y, math.sqrt(sums.n * variance))
+    return Estimate(sums.y, math.sqrt(sums.yy))
 
 
 def change(now: Estimate, before: Estimate) -> Estimate:

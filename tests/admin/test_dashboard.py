@@ -7,7 +7,7 @@ import io
 import re
 import statistics
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin import AdminSite
@@ -15,6 +15,9 @@ from django.urls import include, path, reverse
 from django.utils import timezone
 
 from metarec_plugin.admin.dashboard.page import DashboardAdmin
+from metarec_plugin.admin.dashboard.words import revenue_words
+from metarec_plugin.feedback.board import span_of
+from metarec_plugin.feedback.dashboard import read
 from metarec_plugin.models import AnswerDay, Dashboard, Event, EventDay, ModelVersion, Placement, TrainingRun
 from tests.feedback.boards import counted, drifts, listed, today, version, working
 
@@ -208,6 +211,40 @@ def test_live_figures_are_held_against_as_many_days_before(viewer):
         "high",
     ]
     assert [float(clicked[i]) for i in (1, 4, 7)] == pytest.approx([0.1, 0.01, 0.09])
+
+
+@pytest.mark.parametrize("days", [7, 28, 90])
+def test_the_same_revenue_on_each_day_is_never_said_to_be_more_or_less(days, db):
+    """Not half an hour into a day, and not against days on which there was no list yet."""
+    now = datetime(2026, 11, 26, 0, 30, tzinfo=UTC)
+    span = span_of(days, now.date())
+    counted(now)
+    told = set()
+    for back in range(1, 2 * span.compared + 2):
+        listed(now.date() - timedelta(days=back), "home", revenue=10_000.0, revenue_sq=200_000.0).save()
+        if back % 7 < 2 or back > 2 * span.compared - 2:
+            told.add(revenue_words(read(days, now=now))["verdict"])
+    (early,) = (each for each in told if "cannot be said yet" in each)
+    (late,) = told - {early}
+    assert f"for {span.compared} whole days, and for {span.compared} more before these" in early
+    money = f"{10_000 * span.compared:,}.00"
+    assert f"The {span.compared} whole days up to yesterday: {money};" in late
+    assert f"before them: {money}. The difference may be chance." in late
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"), [(0.5, "That is less, and not by chance."), (2.0, "That is more, and not by chance.")]
+)
+def test_revenue_that_differs_beyond_chance_is_said_to_once_yesterday_is_counted(factor, says, db):
+    now = datetime(2026, 11, 26, 0, 30, tzinfo=UTC)
+    for back in range(16):  # today counts for neither time
+        money = {0: 1e6}.get(back, 1_000.0 * (factor if back <= 7 else 1.0))
+        listed(now.date() - timedelta(days=back), "home", revenue=money, revenue_sq=20.0 * money).save()
+    counted(now - timedelta(hours=1))
+    assert "yesterday is not counted to its end" in revenue_words(read(7, now=now))["verdict"]
+    counted(now)
+    verdict = revenue_words(read(7, now=now))["verdict"]
+    assert f"yesterday: {7_000 * factor:,.2f}; the 7 days before them: 7,000.00. {says}" in verdict
 
 
 def test_a_time_that_is_not_offered_is_the_usual_one(viewer):

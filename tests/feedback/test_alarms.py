@@ -272,4 +272,7 @@ def test_spans_end_today_and_weeks_begin_on_monday(days, rows, least):
         assert (len(span.blocks), span.until) == (rows, today)
         assert least <= span.days <= 91
         assert not span.by_week or all(block.weekday() == 0 for block in span.blocks)
-        assert span.before == span.since - timedelta(days=span.days)
+        # Both times that are compared end before today, and have each day of the week as often as the others.
+        assert today - span.whole == span.whole - span.before == timedelta(days=span.compared)
+        assert span.compared % 7 == 0
+        assert span.days - 7 < span.compared <= span.days

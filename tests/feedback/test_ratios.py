@@ -54,13 +54,20 @@ def test_it_covers_the_truth_nineteen_times_in_twenty():
     assert 0.93 <= hits / 1_000 <= 0.97
 
 
-def test_a_total_is_told_with_the_chance_of_other_shoppers():
+@pytest.mark.parametrize("buy", [0.1, 1.0])
+def test_a_total_is_told_with_the_chance_of_other_shoppers_and_of_how_many_come(buy):
+    """Simulated: each time other shoppers come, and another number of them. Where all buy, that is most of it."""
     rng = np.random.default_rng(3)
-    y = rng.exponential(20.0, UNITS) * (rng.random(UNITS) < 0.1)
-    found = total(sums(np.ones(UNITS), y))
-    resampled = y[rng.integers(0, UNITS, (1_000, UNITS))].sum(1)
-    assert found.value == pytest.approx(y.sum())
-    assert found.error == pytest.approx(resampled.std(), rel=0.07)
+
+    def day() -> np.ndarray:
+        n = rng.poisson(UNITS)
+        return rng.gamma(4.0, 5.0, n) * (rng.random(n) < buy)
+
+    found = [total(sums(np.ones(len(y)), y)) for y in (day() for _ in range(1_000))]
+    truth = UNITS * buy * 20.0
+    spread = np.std([each.value for each in found])
+    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.07)
+    assert 0.93 <= np.mean([each.low <= truth <= each.high for each in found]) <= 0.97
 
 
 def test_sums_add_up_over_days():

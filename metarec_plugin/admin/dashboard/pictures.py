@@ -160,10 +160,10 @@ def fallbacks(board: Board) -> Chart:
 
 
 def live(board: Board) -> Chart:
-    """This period against the one before it."""
-    if not board.lists:
+    """Whole days against as many before them."""
+    if not board.lists_whole:
         return Chart("live", "", "", (), ())
-    now = [ratio(together_of(board.lists, outcome)) for outcome, _name in _outcomes()]
+    now = [ratio(together_of(board.lists_whole, outcome)) for outcome, _name in _outcomes()]
     before = [ratio(together_of(board.lists_before, outcome)) for outcome, _name in _outcomes()]
     columns = [_column(_("These days"), now, PERCENT)]
     if board.lists_before:
@@ -172,6 +172,7 @@ def live(board: Board) -> Chart:
     return Chart(
         "live", _("What lists lead to, now and before"), _("For each list"), [name for _key, name in _outcomes()],
         columns, INTERVAL,
-        _("Two times are compared, and not two models: a season changes both. Only an experiment tells which model "
-          "is better."),
+        _("Whole days: %(days)s up to yesterday, and %(days)s before them. Two times are compared, and not two "
+          "models: a season changes both. Only an experiment tells which model is better.")
+        % {"days": board.span.compared},
     )  # fmt: skip

@@ -47,19 +47,42 @@ def _gain(row: Ready) -> str:
 
 
 def revenue_words(board: Board) -> dict[str, Any] | None:
-    """Attributed revenue of the time and of the time before; None where no list was shown."""
+    """Attributed revenue of the time, and the verdict on its whole days; None where no list was shown."""
     if not board.lists:
         return None
-    now, before = total(together_of(board.lists, REVENUE)), total(together_of(board.lists_before, REVENUE))
-    moved = change(now, before)
+    now = total(together_of(board.lists, REVENUE))
     return {
         "now": shown(now.value, MONEY),
         "low": None if now.low is None else shown(now.low, MONEY),
         "high": shown(now.high, MONEY),
-        "before": shown(before.value, MONEY) if board.lists_before else "",
-        "differs": moved.differs,
-        "more": (moved.value or 0) > 0,
+        "verdict": _verdict(board),
     }
+
+
+def _verdict(board: Board) -> str:
+    """The revenue of the whole days against as many before them, or why nothing can be said of it."""
+    days = {"days": board.span.compared}
+    if not board.before_is_whole:
+        return _(
+            "Whether that is more than before cannot be said yet: lists have to be counted for %(days)s whole days, "
+            "and for %(days)s more before these."
+        ) % {"days": board.span.compared}
+    if not board.whole_is_counted:
+        return _("Whether that is more than before cannot be said: yesterday is not counted to its end.")
+    now, before = (total(together_of(rows, REVENUE)) for rows in (board.lists_whole, board.lists_before))
+    moved = change(now, before)
+    says = _(
+        "The %(days)s whole days up to yesterday: %(now)s; the %(days)s days before them: %(before)s."
+    ) % {
+        **days,
+        "now": shown(now.value or 0.0, MONEY),
+        "before": shown(before.value or 0.0, MONEY),
+    }
+    if not moved.differs:
+        return says + " " + _("The difference may be chance.")
+    if (moved.value or 0) > 0:
+        return says + " " + _("That is more, and not by chance.")
+    return says + " " + _("That is less, and not by chance.")
 
 
 def model_words(board: Board) -> dict[str, Any] | None:
