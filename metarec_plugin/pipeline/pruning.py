@@ -53,7 +53,8 @@ def prune_bundles(keep: int) -> int:
     The rows stay, with the time in `pruned_at`: what was measured is still to be read. Returns how many folders went.
     """
     with transaction.atomic():
-        rows = ModelVersion.objects.select_for_update().filter(pruned_at=None)
+        # In the order in which a promotion locks them: in another one each would wait for the other.
+        rows = ModelVersion.objects.select_for_update().filter(pruned_at=None).order_by("pk")
         old = to_prune(keep, rows)
         ModelVersion.objects.filter(pk__in=old).update(pruned_at=timezone.now())
     # Marked first: a crash in between leaves a folder for the next time, never a version without its bundle.

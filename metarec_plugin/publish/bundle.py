@@ -99,9 +99,12 @@ def read_bundle(root: Path, version: str | uuid.UUID, sha256: str | None = None)
 
 
 def bundle_size(root: Path, version: str | uuid.UUID) -> int:
-    """Return the bytes that a version takes on disk, 0 where there is no bundle of it."""
-    folder = bundle_path(root, version)
-    return sum(entry.stat().st_size for entry in os.scandir(folder)) if folder.is_dir() else 0
+    """Return the bytes that a version takes on disk, 0 where there is no bundle of it or it is being deleted."""
+    try:
+        with os.scandir(bundle_path(root, version)) as entries:
+            return sum(entry.stat().st_size for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _write_array(path: Path, array: np.ndarray) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -243,6 +244,19 @@ def test_a_stale_form_is_refused_with_words_that_name_who_was_faster(make, promo
 def test_a_form_that_says_nothing_of_what_was_served_is_stale(make, promoter):
     now, chosen = make(promote=True), make()
     assert promoter.post(url("promote", chosen.pk)).status_code == 409
+    assert served() == now
+
+
+def test_a_database_that_gives_no_lock_is_answered_with_words(make, promoter, monkeypatch):
+    now, chosen = make(promote=True), make()
+
+    def deadlock() -> None:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr(registry, "_lock", deadlock)
+    answer = promoter.post(url("promote", chosen.pk), {"expected": str(now.pk)})
+    assert answer.status_code == 503
+    assert "the database was busy" in answer.content.decode()
     assert served() == now
 
 

@@ -56,6 +56,16 @@ def test_the_current_version_its_predecessor_and_the_newest_stay(root, versions)
     assert registry.rollback().pk == versions[1].pk
 
 
+def test_versions_are_locked_in_the_order_in_which_a_promotion_locks_them(versions, monkeypatch):
+    """In another one PostgreSQL ends one of the two as a deadlock."""
+    locked: list[uuid.UUID] = []
+    monkeypatch.setattr(
+        pruning, "to_prune", lambda _keep, rows: locked.extend(row.pk for row in rows) or locked[:0]
+    )
+    pruning.prune_bundles(2)
+    assert locked == list(registry._lock()) == sorted(version.pk for version in versions)
+
+
 def test_what_a_running_experiment_answers_by_stays(root, versions):
     variants = [
         {"name": "now", "share": 0.5},

@@ -8,6 +8,8 @@ import os
 import pickle
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.exceptions import BundleError
-from metarec_plugin.publish.bundle import read_bundle, write_bundle
+from metarec_plugin.publish.bundle import bundle_size, read_bundle, write_bundle
 from metarec_plugin.publish.layout import LAYOUTS
 from tests import bundles
 
@@ -223,3 +225,24 @@ def test_a_bundle_has_no_place_for_a_shopper(tmp_path):
     assert axes == {"N", "n", "K", "d", "T", "e", "h", "R", "G", "C", "O", "P", "L", "M", "D", "I", "W"}
     names = {name for layout in LAYOUTS.values() for name, (dtype, _) in layout.items() if dtype == "S"}
     assert names == {"product_keys"}
+
+
+def test_a_bundle_is_as_large_as_its_files_and_nothing_while_it_is_being_deleted(written, monkeypatch):
+    root, _sha256 = written
+    size = sum(file.stat().st_size for file in folder_of(root).iterdir())
+    assert bundle_size(root, VERSION) == size > 0
+    scan = os.scandir
+
+    @contextmanager
+    def overtaken(folder: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scan(folder) as entries:
+            found = list(entries)
+        for entry in found:
+            os.unlink(entry)
+        yield found
+
+    monkeypatch.setattr(os, "scandir", overtaken)
+    assert bundle_size(root, VERSION) == 0
+    monkeypatch.undo()
+    folder_of(root).rmdir()
+    assert bundle_size(root, VERSION) == 0

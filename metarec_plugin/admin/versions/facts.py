@@ -10,12 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from metarec_plugin.admin.charts import NUMBER, shown
-from metarec_plugin.admin.versions.words import title_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import BundleError
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.pipeline.report_names import learner_name, said
-from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import bundle_path, read_bundle
 
 HISTORY = 50  # lines of the log of changes
@@ -108,21 +106,3 @@ def history_of(version: ModelVersion) -> list[LogEntry]:
 
 def _days(days: int) -> str:
     return ngettext("last {n} day", "last {n} days", days).format(n=days)
-
-
-def overtaken() -> str:
-    """What is served instead of what somebody saw, and by whom, where the log of changes knows."""
-    serving = registry.current()
-    if serving is None:
-        return _("No version is served any more; nothing was changed. Look again before you decide.")
-    entry = next(iter(history_of(serving)), None)
-    said = _("{version} was promoted meanwhile; nothing was changed. Look again before you decide.")
-    if entry is not None:
-        said = _(
-            "{version} was promoted meanwhile by {who}; nothing was changed. Look again before you decide."
-        )
-    return said.format(version=title_of(serving), who=entry.user.get_username() if entry else "")
-
-
-def other_in_shadow() -> str:
-    return _("Another version is in shadow by now; nothing was changed. Look again before you decide.")

@@ -21,13 +21,14 @@ from django.utils.translation import gettext as _
 
 from metarec_plugin.admin.base import PROMOTE, BoundedPaginator, PanelAdmin
 from metarec_plugin.admin.versions.charts import charts_of
+from metarec_plugin.admin.versions.deciding import other_in_shadow, tried
 from metarec_plugin.admin.versions.detail import about
 from metarec_plugin.admin.versions.diff import comparison
-from metarec_plugin.admin.versions.facts import checked, other_in_shadow, overtaken
+from metarec_plugin.admin.versions.facts import checked
 from metarec_plugin.admin.versions.listing import groups_of, storage
 from metarec_plugin.admin.versions.words import findings, headline, meaning, title_of
 from metarec_plugin.conf import get_config
-from metarec_plugin.exceptions import ChangedMeanwhile, MetaRecError
+from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
 
@@ -115,7 +116,7 @@ class VersionAdmin(PanelAdmin):
                     "Nothing was changed: the gate held this version back. Tick the box if you mean it."
                 )
             else:
-                problem, status = self._done(
+                problem, status = tried(
                     lambda: registry.promote(
                         chosen.pk, force=anyway, expected=request.POST.get("expected", "")
                     )
@@ -133,7 +134,7 @@ class VersionAdmin(PanelAdmin):
         left = registry.current()
         problem, status = "", 200
         if request.method == "POST":
-            problem, status = self._done(lambda: registry.rollback(expected=request.POST.get("expected", "")))
+            problem, status = tried(lambda: registry.rollback(expected=request.POST.get("expected", "")))
             if not problem and left is not None and left.previous is not None:
                 to = left.previous
                 self.note(request, left, _("Rolled back from it, to {version}.").format(version=title_of(to)))
@@ -155,11 +156,11 @@ class VersionAdmin(PanelAdmin):
             return HttpResponseNotAllowed(["POST"])
         chosen, back = self._version(version), HttpResponseRedirect(self.url("change", version))
         if "stop" in request.POST:
-            problem, _status = self._done(lambda: registry.take_out_of_shadow(chosen.pk))
+            problem, _status = tried(lambda: registry.take_out_of_shadow(chosen.pk))
             said = _("Taken out of the shadow. What was compared stays on this page.")
         else:
             seen = request.POST.get("expected", "")
-            problem, _status = self._done(
+            problem, _status = tried(
                 lambda: registry.put_in_shadow(chosen.pk, expected=seen), other_in_shadow
             )
             said = _("In shadow from now on: an hourly task compares it on what shoppers buy.")
@@ -215,16 +216,6 @@ class VersionAdmin(PanelAdmin):
         self.note(request, chosen, said)
         served = _("{version} is served from now on.").format(version=title_of(chosen))
         messages.success(request, served)
-
-    def _done(self, change: Callable[[], Any], words: Callable[[], str] = overtaken) -> tuple[str, int]:
-        """Why the change was refused, and the status that says so; empty words where it was made."""
-        try:
-            change()
-        except ChangedMeanwhile:
-            return words(), 409
-        except MetaRecError as error:
-            return str(error), 400
-        return "", 200
 
     def _only_looked_at(self, request: HttpRequest) -> HttpResponse | None:
         """Answer whoever may not look, or posts to a page that changes nothing."""
