@@ -163,6 +163,18 @@ def test_a_baseline_that_is_served_is_called_one_and_the_reason_is_said(viewer):
     assert "a learned model that passed: item_knn, a baseline, stands in" in said
 
 
+def test_a_version_that_could_not_be_tested_is_said_to_lack_shoppers(viewer):
+    working(days=2)
+    version(
+        is_current=True,
+        state="insufficient",
+        verdict={"state": "insufficient", "shoppers": 72, "comparisons": []},
+    )
+    said = words(page(viewer))
+    assert "mixture is served, but could be tested on 72 shoppers only, and 100 are needed" in said
+    assert "without a verdict" not in said
+
+
 def test_placements_say_what_they_answer_lack_and_promise(viewer):
     working(days=2, placements=("home",))
     version(is_current=True)

@@ -45,6 +45,11 @@ def _against_baselines(served: Version) -> tuple[str, str]:
         return WARN, _(
             "%(learner)s is served, which is a baseline itself: no learned model has passed the test yet."
         ) % {"learner": served.learner}
+    if served.state == "insufficient":
+        return WARN, _(
+            "%(learner)s is served, but could be tested on %(found)s shoppers only, and %(needed)s are needed to tell "
+            "whether it is better: with more orders the next training can."
+        ) % {"learner": served.learner, "found": served.verdict.get("shoppers", 0), "needed": NEEDED}
     popularity, knn = (served.gain(baseline, None) for baseline in BASELINES)
     if popularity is None or knn is None:
         return WARN, _("%(learner)s is served without a verdict: nobody knows whether it is better.") % {
@@ -136,7 +141,7 @@ def gain_chart(board: Board) -> Chart:
     return Chart(
         "gain", _("How much better, by how much is known of a shopper"), _("Products known"), ks, columns, INTERVAL,
         _("NDCG@20 is a grade from 0 to 1 for how far up the first 20 places what a shopper then chose stands. The "
-          "differences are in percent of the baseline's grade; the lines are 95 % intervals over shoppers."),
+          "differences are in percent of the baseline's grade; the lines are intervals (95 %) over shoppers."),
     )  # fmt: skip
 
 
