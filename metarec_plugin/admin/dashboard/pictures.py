@@ -86,8 +86,8 @@ def rates(board: Board) -> Chart:
     return Chart(
         "rates", _("What lists lead to, by placement and variant"), _("Placement"), labels,
         [*columns, Column(_("Lists"), slates, drawn=False)], INTERVAL,
-        _("Of all lists shown, how many led to it. The line through a point is where the true figure lies with 95 % "
-          "certainty; without one there were too few to tell. A variant is one side of an experiment."),
+        _("Of all lists shown, how many led to it. The line through a point is where the true figure lies in 19 of "
+          "20 cases; without one there were too few to tell. A variant is one side of an experiment."),
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def latency(board: Board) -> Chart:
     ]
     return Chart(
         "latency", _("How long a list takes"), head, labels if board.answers.by_ms else (), columns, LINE,
-        _("In the web process, in milliseconds at most: half of the lists, and 95 % of them, were not slower."),
+        _("In the web process, in milliseconds at most: half of the lists, and 19 of 20, were not slower."),
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def quality(measured: Mapping[str, Figures]) -> Chart:
         columns=[interval(name, figures, labels) for name, figures in measured.items()],
         kind=INTERVAL,
         says=_(
-            "NDCG@20 with 95 % intervals. Higher is better; where two intervals overlap, chance may be the reason."
+            "NDCG@20 with intervals (95 %). Higher is better; where two intervals overlap, chance may be the reason."
         ),
     )
 
@@ -109,7 +109,7 @@ def gains(version: ModelVersion) -> Chart:
         labels=[_("average") if k is None else str(k) for k in ks],
         columns=columns,
         kind=INTERVAL,
-        says=_("Difference in NDCG@20 on the same shoppers, with 95 % intervals: above 0 it is better."),
+        says=_("Difference in NDCG@20 on the same shoppers, with intervals (95 %): above 0 it is better."),
     )
 
 
