@@ -240,6 +240,28 @@ def test_another_one_is_drafted_from_one_that_ran(operator):
     assert [form["variant"].value() for form in context["variants"]][:2] == ["control", "bold"]
 
 
+def test_conditions_of_the_one_that_another_is_like_are_kept(operator):
+    filters = [{"feature": "brand", "op": "eq", "value": "Acme"}]
+    row = draft(
+        variants=[
+            {"name": "control", "share": 0.5},
+            {"name": "bold", "share": 0.5, "options": {"filters": filters}},
+        ]
+    )
+    url = f"{ADD}?like={row.pk}"
+    data = opened(operator, url) | {"name": "again", "horizon": "50"}
+    assert operator.post(url, data).status_code == 302
+    assert Experiment.objects.get(name="again").variants[1]["options"] == {"filters": filters}
+    assert Experiment.objects.get(name=row.name).pk == row.pk
+
+
+@pytest.mark.parametrize("key", ["9" * 5000, "9" * 25, "x"])
+def test_keys_that_no_number_can_be_are_not_found(operator, key):
+    assert operator.get(ADD, {"like": key}).status_code in (200, 404)
+    assert operator.get(ADD.replace("add/", f"{key}/change/")).status_code == 404
+    assert operator.post(ADD, {"variants": key}).status_code == 200
+
+
 def test_a_viewer_looks_and_changes_nothing(viewer):
     row = draft()
     context = viewer.get(page_of(row, "change")).context

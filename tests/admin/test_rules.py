@@ -72,6 +72,36 @@ def test_a_pin_is_written_by_a_part_of_its_title(operator, products):
     assert said in words(operator.get(LIST))
 
 
+def test_a_title_that_ends_in_brackets_is_not_the_key_of_another_product(operator, products):
+    first, second = products[3], products[4]
+    Product.objects.filter(pk=second.pk).update(name=f"Monopoly [{first.pk}]")
+    data = opened(operator) | {"name": "x", "action": "pin", "position": "1"}
+    for written, key in (
+        (f"Monopoly [{first.pk}]", second.pk),
+        (f"Monopoly [{first.pk}] [{second.pk}]", second.pk),
+        (f"Milk 3 [{first.pk}]", first.pk),
+        (str(first.pk), first.pk),
+    ):
+        assert operator.post(ADD, data | {"product": written}).status_code == 302, written
+        assert Rule.objects.latest("pk").product == str(key), written
+    answer = operator.post(ADD, data | {"product": f"Something else [{first.pk}]"})
+    assert "No product is called" in words(answer)
+
+
+def test_keys_that_no_number_can_be_are_not_found(operator, products):
+    long = "9" * 5000
+    assert operator.get(ADD.replace("add/", f"{long}/change/")).status_code == 404
+    assert operator.post(PREVIEW, {"rule": long}).status_code == 200
+
+
+def test_the_form_of_a_new_rule_says_what_the_preview_will_show(operator, products):
+    assert "once the rule is described" in words(operator.get(ADD))
+    untouched = words(operator.post(PREVIEW, opened(operator)))
+    assert "required" not in untouched
+    assert "once the rule is described" in untouched
+    assert "required" in words(operator.post(PREVIEW, opened(operator) | {"action": "pin"}))
+
+
 def test_a_condition_and_a_segment_are_built_from_what_is_declared(operator, products):
     data = opened(operator) | {
         "name": "Own brand",

@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from metarec_plugin.admin.numbers import whole
 from metarec_plugin.admin.placements.form import PlacementForm, initial_of
 from metarec_plugin.models import Experiment, ModelVersion
 from metarec_plugin.placements import PlacementConfig
@@ -131,8 +132,7 @@ def variant_forms(
         {"name": "", "share": SHARE_OF_TWO},
     ]
     if data is not None:
-        n = str(data.get("variants", ""))
-        wanted = min(int(n), 20) if n.isdecimal() else 0
+        wanted = min(whole(data.get("variants", "")), 20)
     else:
         wanted = max(2, len(given)) + (1 if variants else 0)
     forms_ = []

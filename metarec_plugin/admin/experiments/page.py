@@ -36,6 +36,7 @@ from metarec_plugin.admin.experiments.report import (
     variants_in_words,
     verdicts,
 )
+from metarec_plugin.admin.numbers import whole
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidRule
 from metarec_plugin.feedback.experiments import report, start, stop, validate
@@ -87,9 +88,10 @@ class ExperimentAdmin(PanelAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
         self.require(request, OPERATE)
         row = Experiment(placement="home")
-        like = request.GET.get("like", "")
-        if request.method == "GET" and like.isdecimal():
-            old = get_object_or_404(Experiment, pk=like)
+        if like := request.GET.get(
+            "like", ""
+        ):  # the form is sent to its own address, so it is known then, too
+            old = get_object_or_404(Experiment, pk=whole(like))
             row = Experiment(
                 placement=old.placement, variants=old.variants, goal=old.goal, mode=old.mode, design=old.design,
                 horizon=old.horizon,
@@ -98,7 +100,7 @@ class ExperimentAdmin(PanelAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         self.require(request, *((OPERATE,) if request.method == "POST" else ()))
-        row = get_object_or_404(Experiment, pk=object_id if object_id.isdecimal() else 0)
+        row = get_object_or_404(Experiment, pk=whole(object_id))
         if row.state != Experiment.State.DRAFT:
             if request.method == "POST":
                 messages.error(request, _("Not saved: it was started, and only a draft can be changed."))
@@ -179,7 +181,7 @@ class ExperimentAdmin(PanelAdmin):
                 return self._form_page(request, row, form, variants, status=409)
             target = stored or Experiment()
             try:
-                asked = variants_of(variants, target.variants)
+                asked = variants_of(variants, (stored or row).variants)
                 validate(asked, form.cleaned_data["placement"], check_options)
                 for name in ("name", "placement", "goal", "mode", "design", "horizon"):
                     setattr(target, name, form.cleaned_data[name])

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from metarec_plugin.admin import products
 from metarec_plugin.admin.base import OPERATE, PanelAdmin, may
+from metarec_plugin.admin.numbers import whole
 from metarec_plugin.admin.placements.form import (
     SOURCES,
     Filters,
@@ -67,8 +68,7 @@ class PlacementAdmin(PanelAdmin):
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         """Where the admin's own links lead, such as those of recent actions."""
         self.require(request)
-        pk = object_id if object_id.isdecimal() else 0
-        row = get_object_or_404(Placement, pk=pk)
+        row = get_object_or_404(Placement, pk=whole(object_id))
         return HttpResponseRedirect(self.url("form", row.name))
 
     def values_view(self, request: HttpRequest) -> Any:
@@ -156,7 +156,7 @@ class PlacementAdmin(PanelAdmin):
     def _restore(self, request: HttpRequest, name: str, row: Placement | None) -> Any:
         here = self.url("revisions", name)
         wanted = request.POST.get("restore", "")
-        old = get_object_or_404(PlacementRevision, name=name, revision=wanted if wanted.isdecimal() else 0)
+        old = get_object_or_404(PlacementRevision, name=name, revision=whole(wanted))
         if stale := self._stale(row, request.POST.get("revision", "")):
             messages.error(request, stale)
             return HttpResponseRedirect(here)
@@ -192,9 +192,7 @@ class PlacementAdmin(PanelAdmin):
         now = row.revision if row else 0
         if given == str(now):
             return ""
-        seen = PlacementRevision.objects.filter(
-            name=row.name if row else "", revision=given if given.isdecimal() else 0
-        ).first()
+        seen = PlacementRevision.objects.filter(name=row.name if row else "", revision=whole(given)).first()
         return _(
             "Not saved: %(who)s changed it after you opened this page (%(changes)s). What you wrote is still here; "
             "save again to put it in the place of that."

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from metarec_plugin.admin import products
 from metarec_plugin.admin.base import OPERATE, PanelAdmin, may
 from metarec_plugin.admin.conditions import met_by
+from metarec_plugin.admin.numbers import whole
 from metarec_plugin.admin.preview import lock, preview_of
 from metarec_plugin.admin.rules.form import RuleForm, conditions_of, initial_of, made_from, require_about
 from metarec_plugin.admin.rules.words import ACTIVE, OFF, OVER, PLANNED, sentence, state_of, weeks_of, when
@@ -35,6 +36,12 @@ STATES = {
     OVER: (gettext_lazy("over"), ""),
     OFF: (gettext_lazy("off"), ""),
 }
+
+
+NOT_DESCRIBED = gettext_lazy(
+    "Here stand the lists of a few shoppers, as they are and as they would be, once the rule is described: what it "
+    "does, and with which products."
+)
 
 
 class RuleEditing(PanelAdmin):
@@ -97,6 +104,8 @@ class RuleEditing(PanelAdmin):
             lock(*forms)
         form, about, who = forms
         conflicts = self._own_conflicts(rule, now)
+        if preview is None and not rule.pk:
+            preview = {"hint": NOT_DESCRIBED}
         told = self._told(rule, products.titles_of([rule.product]), now, (), 0) if rule.pk else None
         title = _("Rule “%(name)s”") % {"name": rule.name} if rule.pk else _("New rule")
         return self.page(
@@ -140,7 +149,7 @@ class RuleEditing(PanelAdmin):
         return bool(form.is_valid() & about.is_valid() & who.is_valid()) and require_about(form, about, who)
 
     def _rule(self, key: str) -> Rule:
-        return get_object_or_404(Rule, pk=key if str(key).isdecimal() else 0)
+        return get_object_or_404(Rule, pk=whole(key))
 
     def _own_conflicts(self, rule: Rule, now: Any) -> list[dict[str, Any]]:
         try:

@@ -16,7 +16,7 @@ from metarec_plugin.serve.rule_rows import MAX_POSITION, MAX_WEIGHT
 
 MADE_FROM = "made_from"
 EVERYBODY, GUEST, MEMBER, SOME = "", "guest", "member", "some"
-_KEY = re.compile(r"\[([^\[\]]+)\]\s*$")
+_KEY = re.compile(r"^(.*)\s\[([^\[\]]+)\]$", re.DOTALL)  # as it is offered: the title, then the key
 MOMENT = {"type": "datetime-local"}
 NEEDED = {"pin": "position", "boost": "weight", "bury": "weight", "share": "share"}  # by kind of rule
 KEPT = (
@@ -89,15 +89,20 @@ class RuleForm(forms.Form):
         choice.choices = [("", _("all placements")), *((name, name) for name in names)]
 
     def clean_product(self) -> str:
-        """The key: as it is given, in brackets behind the title, or that of the only product called so."""
+        """The key: as it is given, in brackets behind its own title, or that of the only product called so.
+
+        A title may end in brackets itself, so that the key of another product stands in them.
+        """
         given = str(self.cleaned_data["product"]).strip()
         if not given:
             return ""
-        inside = _KEY.search(given)
-        if inside and titles_of([inside[1]]):
-            return inside[1]
-        if titles_of([given]):
+        inside = _KEY.match(given)
+        title, key = (inside[1], inside[2]) if inside else ("", "")
+        titles = titles_of([given, key])
+        if given in titles:
             return given
+        if key in titles and _alike(titles[key], title):
+            return key
         found = product_search(given, 6)
         if len(found) == 1:
             return found[0]["key"]
@@ -139,6 +144,11 @@ class RuleForm(forms.Form):
         ):
             self.add_error("product", _("Name the product that is pinned."))
         return found
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two titles are the same but for spaces, which browsers leave out."""
+    return one.split() == other.split()
 
 
 def require_about(form: RuleForm, about: ConditionForm, who: UserConditionForm) -> bool:

@@ -16,8 +16,9 @@ from django.utils.translation import gettext as _
 
 from metarec_plugin.admin import products
 from metarec_plugin.admin.base import OPERATE, may
+from metarec_plugin.admin.numbers import whole
 from metarec_plugin.admin.preview import errors_of
-from metarec_plugin.admin.rules.editing import STATES, RuleEditing
+from metarec_plugin.admin.rules.editing import NOT_DESCRIBED, STATES, RuleEditing
 from metarec_plugin.admin.rules.form import made_from
 from metarec_plugin.admin.rules.words import sentence, state_of, weeks_from
 from metarec_plugin.exceptions import InvalidRule
@@ -160,8 +161,9 @@ class RuleAdmin(RuleEditing):
         self.require(request, OPERATE)
         if request.method != "POST":
             raise Http404
-        given = request.POST.get("rule", "")
-        stored = Rule.objects.filter(pk=given).first() if given.isdecimal() else None
+        stored = Rule.objects.filter(pk=whole(request.POST.get("rule", ""))).first()
+        if not request.POST.get("action"):  # nothing was chosen yet, so nothing can be wrong
+            return self.page(request, "includes/preview.html", "", preview={"hint": NOT_DESCRIBED})
         forms = self._posted(request, stored or Rule())
         valid = self._valid(*forms)
         preview = self._preview(request, stored or Rule(), *forms) if valid else {"errors": errors_of(*forms)}
