@@ -1,8 +1,11 @@
-"""Counts what `recommend()` answers, in the process's memory; once a minute the counts go into AnswerDay."""
+"""Counts what `recommend()` answers, in the process's memory; once a minute the counts go into AnswerDay.
+
+What a process counted since it last wrote goes with it. Nothing is written as it ends: which database is meant cannot
+be known by then, and after a test run it is the shop's own.
+"""
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
@@ -53,7 +56,7 @@ class Answers:
         bucket = BUCKETS[min(bisect_left(BUCKETS, 1e3 * seconds), len(BUCKETS) - 1)]
         now = time.monotonic()
         with self._lock:
-            key = (self._today(), slate.placement[:MAX_NAME], slate.stage, bucket)
+            key = (self._today(), _name(slate.placement), slate.stage, bucket)
             self._answers[key] += 1
             if slate.problem:
                 self._failed[key] += 1
@@ -109,6 +112,11 @@ def _write(answers: Counter[Key], failed: Counter[Key]) -> None:
         )
 
 
+def _name(placement: object) -> str:
+    """A page may ask for whatever it likes, also for what no database stores."""
+    return str(placement).replace("\0", "")[:MAX_NAME]
+
+
 def _named(key: Key) -> dict[str, Any]:
     return dict(zip(("day", "placement", "stage", "ms"), key))
 
@@ -124,9 +132,3 @@ _answers = Answers()
 def count_answer(slate: Slate, began: float) -> None:
     """Count a list that was begun at this time.perf_counter()."""
     _answers.add(slate, time.perf_counter() - began)
-
-
-@atexit.register
-def _write_the_rest() -> None:
-    """What a process counted since it last wrote."""
-    _answers.flush()

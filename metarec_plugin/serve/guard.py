@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Guard:
     """Runs the steps of one `recommend()` call and remembers the first that failed."""
 
-    def __init__(self, placement: str) -> None:
-        self._placement = placement
+    def __init__(self, placement: object) -> None:
+        self._placement = str(placement)  # a page may pass anything
         self.problem = ""
 
     def __call__(self, step: Callable[[], T], otherwise: T) -> T:

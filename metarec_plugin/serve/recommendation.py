@@ -75,7 +75,7 @@ def recommend(
     if found is None or question is None:
         slate = Slate(sign_slate(slate_id), (), EMPTY, None, placement, guard.problem)
         if not dry_run:
-            count_answer(slate, began)
+            guard(partial(count_answer, slate, began), None)
         if calls is not None:
             calls.append(Call(slate, 1e3 * (time.perf_counter() - began), {}))
         return slate
@@ -96,7 +96,7 @@ def recommend(
         mark_personal(question.request)
     if not dry_run:
         guard(partial(_report, question, found, subject, slate, slate_id), None)
-        count_answer(slate, began)
+        guard(partial(count_answer, slate, began), None)
     if calls is not None:
         said = {"k": question.k, "context": question.context, "exclude": question.exclude}
         calls.append(Call(slate, 1e3 * (time.perf_counter() - began), said))

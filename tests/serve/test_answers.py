@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import runpy
 from datetime import timedelta
 from threading import Thread
 
@@ -146,3 +148,31 @@ def test_recommend_counts_what_it_answers_and_no_dry_run(products):
     [row] = AnswerDay.objects.all()
     assert (row.placement, row.answers, row.failed) == ("home", 1, 1)  # there is no model
     assert row.ms in BUCKETS
+
+
+@pytest.mark.parametrize("placement", [None, 5, "x" * 500, "a\0b"])
+def test_whatever_a_page_asks_for_it_gets_a_list_and_is_counted(products, placement):
+    assert recommend("user:1", placement=placement).problem
+    answers._answers.flush()
+    [row] = AnswerDay.objects.all()
+    assert (row.placement, row.failed) == (str(placement).replace("\0", "")[:40], 1)
+
+
+def test_a_count_that_fails_takes_no_page_down(products, settings, monkeypatch, caplog):
+    settings.METAREC = {**settings.METAREC, "STRICT": False}
+
+    def fail(*args):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Answers, "add", fail)
+    assert recommend("user:1", placement="home")
+    assert recommend("user:1", placement=["home"]).problem
+    assert "RuntimeError: a bug" in caplog.text
+
+
+def test_nothing_is_written_as_the_process_ends(monkeypatch):
+    """Django's test runner has put the name of the shop's own database back by then."""
+    registered = []
+    monkeypatch.setattr(atexit, "register", lambda each, *args, **kwargs: registered.append(each) or each)
+    runpy.run_path(answers.__file__)
+    assert registered == []
