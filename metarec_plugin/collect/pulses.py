@@ -10,6 +10,7 @@ What `Pulse.says` holds, by name; a time is ISO 8601, a day too:
   of this size drawn from the prior itself shows, on average and at the 95th percentile), catalogue (products that the
   shop shows). unknown, distance, expected and expected_high are None where there is nothing to compare.
 - "worker:<queue>": host, pid; `Pulse.at` is when a worker of the queue gave its last sign.
+- "turn:<what>": nothing; the row is locked by whoever decides about `<what>`, see `wait_for_turn`.
 - "asked:<queue>": nothing; `Pulse.at` is when a sign was asked for last, of a queue that may have no worker.
 """
 
@@ -40,3 +41,15 @@ def beat(name: str, *, at: datetime | None = None, **says: Any) -> None:
     """Note a sign of life and what goes with it, in place of the one before."""
     pulses = Pulse.objects.using(router.db_for_write(Pulse))
     pulses.update_or_create(name=name, defaults={"at": at or timezone.now(), "says": says})
+
+
+def wait_for_turn(what: str) -> None:
+    """Wait until nobody else decides about `what`; it is this transaction's turn until it ends.
+
+    To be called before anything is read: it writes, which takes turns on SQLite too, where rows are not locked.
+    """
+    turn, now = Pulse.objects.using(router.db_for_write(Pulse)), timezone.now()
+    row = turn.filter(name=f"turn:{what}")
+    if not row.update(at=now):
+        turn.get_or_create(name=f"turn:{what}", defaults={"at": now})
+        row.update(at=now)

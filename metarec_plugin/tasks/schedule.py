@@ -9,7 +9,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
 
 QUEUE = "metarec.cpu"
-TRAIN_TASK = "metarec.start_run"  # in no schedule until a person asks for it
+TRAIN_TASK, TRAIN_NAME = "metarec.start_run", "MetaRec: train"  # in no schedule until a person asks for it
 # task name, what the admin shows, seconds between two runs
 SCHEDULE = (
     ("metarec.recover_runs", "MetaRec: recover training runs", 60),
@@ -56,7 +56,7 @@ def plan_training(at: time, day_of_week: str = "*") -> Any:
         **when, day_of_month="*", month_of_year="*", timezone=get_config().time_zone
     ).first() or CrontabSchedule.objects.create(**when, timezone=get_config().time_zone)
     row = PeriodicTask.objects.filter(task=TRAIN_TASK).order_by("pk").first()
-    row = row or PeriodicTask(task=TRAIN_TASK, name="MetaRec: train", queue=QUEUE)
+    row = row or PeriodicTask(task=TRAIN_TASK, name=TRAIN_NAME, queue=QUEUE)
     row.crontab, row.interval, row.solar, row.clocked = cron, None, None, None
     row.enabled, row.one_off = True, False
     row.save()

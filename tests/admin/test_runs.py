@@ -156,6 +156,15 @@ def test_a_second_click_starts_no_second_run_unless_it_is_wanted(trainer, rung):
     assert TrainingRun.objects.count() == 2
 
 
+def test_of_two_clicks_at_once_the_one_that_waits_for_its_turn_starts_nothing(trainer, rung, monkeypatch):
+    """The check comes after the turn: what the first click started while this one waited is seen."""
+    monkeypatch.setattr(pulses, "wait_for_turn", lambda _what: made(asked_by="trainer"))
+    answer = trainer.post(url("add"), FORM)
+    assert answer.status_code == 422
+    assert "was started meanwhile by trainer" in answer.content.decode()
+    assert (TrainingRun.objects.count(), rung) == (1, [])
+
+
 def test_with_no_broker_the_run_waits_and_the_page_says_how_to_go_on(trainer, silence):
     page = trainer.post(url("add"), FORM, follow=True).content.decode()
     run = TrainingRun.objects.get()
@@ -304,6 +313,14 @@ def test_pages_ask_the_same_few_questions_however_many_runs_there_are(viewer, dj
         assert viewer.get(url("change", run.pk)).status_code == 200
     with django_assert_max_num_queries(6):
         viewer.get(url("progress", run.pk), {"state": "done"})
+
+
+@pytest.mark.parametrize("digits", [30, 5000])
+def test_a_number_of_very_many_digits_is_no_key(viewer, digits):
+    run = made()
+    answer = viewer.get(url("progress", run.pk), {"after": "9" * digits})
+    assert answer.status_code == 200
+    assert viewer.get(url("change", "9" * digits)).status_code == 404
 
 
 def test_what_is_not_there_is_not_found(trainer):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from datetime import time, timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from metarec_plugin import tasks
 from metarec_plugin.admin.runs import schedules
+from metarec_plugin.collect import pulses
 from metarec_plugin.exceptions import BrokerUnreachable
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.tasks import schedule, training
@@ -95,6 +99,32 @@ def test_an_old_form_does_not_undo_a_newer_plan(trainer):
     answer = trainer.post(url("plan"), {"day": "*", "at": "03:00", "stamp": ""}, follow=True)
     assert "Nothing was changed" in answer.content.decode()
     assert PeriodicTask.objects.get(task="metarec.start_run").crontab.hour == "5"
+
+
+def test_a_name_that_another_task_has_is_answered_with_words(trainer, orders):
+    PeriodicTask.objects.create(name="MetaRec: train", task="shop.mail", interval=orders.interval)
+    answer = trainer.post(url("plan"), {"day": "*", "at": "03:00", "stamp": ""}, follow=True)
+    assert "a row “MetaRec: train” for another task" in answer.content.decode()
+    assert not PeriodicTask.objects.filter(task="metarec.start_run").exists()
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("error", [ValidationError("taken"), IntegrityError("unique")])
+def test_a_row_that_is_made_at_the_same_moment_is_answered_with_words(trainer, monkeypatch, error):
+    monkeypatch.setattr(PeriodicTask, "save", Mock(side_effect=error))
+    answer = trainer.post(url("plan"), {"day": "*", "at": "03:00", "stamp": ""}, follow=True)
+    assert "Nothing was changed" in answer.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+def test_of_two_plans_at_once_the_one_that_waits_is_told(trainer, monkeypatch):
+    def wait(what: str) -> None:
+        schedule.plan_training(time(5, 0))
+
+    monkeypatch.setattr(pulses, "wait_for_turn", wait)
+    answer = trainer.post(url("plan"), {"day": "*", "at": "03:00", "stamp": ""}, follow=True)
+    assert "somebody changed this row" in answer.content.decode()
+    assert PeriodicTask.objects.get().crontab.hour == "5"
 
 
 def test_a_time_that_is_none_is_refused_with_words(trainer):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION
+from django.db import router, transaction
 from django.http import (
     Http404,
     HttpRequest,
@@ -18,12 +19,14 @@ from django.urls import NoReverseMatch, path
 from django.utils.translation import gettext as _
 
 from metarec_plugin.admin.base import TRAIN, may
+from metarec_plugin.admin.numbers import whole
 from metarec_plugin.admin.runs import live as run_live
 from metarec_plugin.admin.runs import words as run_words
 from metarec_plugin.admin.runs import workers
 from metarec_plugin.admin.runs.form import StartForm
 from metarec_plugin.admin.runs.listing import RunList
 from metarec_plugin.admin.runs.schedules import SchedulePages
+from metarec_plugin.collect import pulses
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.pipeline import runs
@@ -82,18 +85,17 @@ class RunAdmin(SchedulePages, RunList):
         """What has changed since the page last asked."""
         self.require(request)
         run = self._run(pk)
-        after = request.GET.get("after", "0")
         answer = run_live.live(
             run,
             request,
-            int(after) if after.isdecimal() else 0,
+            whole(request.GET.get("after", "")),
             request.GET.get("state", ""),
             {**self._around(request, run), "whole": "whole" in request.GET},
         )
         return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
     def _run(self, pk: Any) -> TrainingRun:
-        run = TrainingRun.objects.filter(pk=pk).first() if str(pk).isdecimal() else None
+        run = TrainingRun.objects.filter(pk=whole(pk)).first()
         if run is None:
             raise Http404(_("There is no such run."))
         return run
@@ -134,14 +136,15 @@ class RunAdmin(SchedulePages, RunList):
         self.require(request, TRAIN)
         form = StartForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
-            other = form.overtaken_by()
-            if other is None:
-                return self._start(request, form)
+            run, started = self._start(request, form)
+            if started:  # rung for once it is stored: a worker may be fast
+                self._ring(request, run, _("Run {number} is queued.").format(number=run.pk))
+                return HttpResponseRedirect(self.url("change", run.pk))
             said = _("Run {number} was started meanwhile by {person}. Start one more only if you want both.")
             form = StartForm(
-                {**request.POST.dict(), "learners": request.POST.getlist("learners"), "newest": other.pk}
+                {**request.POST.dict(), "learners": request.POST.getlist("learners"), "newest": run.pk}
             )
-            form.add_error(None, said.format(number=other.pk, person=run_words.asked_by(other)))
+            form.add_error(None, said.format(number=run.pk, person=run_words.asked_by(run)))
         rest, of = run_words.estimate()
         config = get_config()
         total = _("At most about {time}.").format(
@@ -161,11 +164,16 @@ class RunAdmin(SchedulePages, RunList):
             reader=workers.reader_of_training(),
         )
 
-    def _start(self, request: HttpRequest, form: StartForm) -> HttpResponse:
-        run = runs.create_run(**form.choices(), asked_by=request.user.get_username())
-        self.note(request, run, _("Started: {learners}.").format(learners=run_words.learners(run)), ADDITION)
-        self._ring(request, run, _("Run {number} is queued.").format(number=run.pk))
-        return HttpResponseRedirect(self.url("change", run.pk))
+    def _start(self, request: HttpRequest, form: StartForm) -> tuple[TrainingRun, bool]:
+        """Return the run that was queued and True; or the one that overtook the form, such as by a double click."""
+        with transaction.atomic(using=router.db_for_write(TrainingRun)):
+            pulses.wait_for_turn("start")
+            if other := form.overtaken_by():
+                return other, False
+            run = runs.create_run(**form.choices(), asked_by=request.user.get_username())
+            said = _("Started: {learners}.").format(learners=run_words.learners(run))
+            self.note(request, run, said, ADDITION)
+        return run, True
 
     def _ring(self, request: HttpRequest, run: TrainingRun, said: str) -> None:
         problem = workers.ring(run.pk)

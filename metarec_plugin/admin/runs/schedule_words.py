@@ -12,7 +12,10 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-TRAIN_TASK = "metarec.start_run"
+TRAIN_TASK, TRAIN_NAME = (
+    "metarec.start_run",
+    "MetaRec: train",
+)  # as tasks/schedule.py has them, which needs celery
 _SECONDS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 

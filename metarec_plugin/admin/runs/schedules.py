@@ -6,18 +6,23 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from metarec_plugin.admin.base import TRAIN, PanelAdmin
 from metarec_plugin.admin.runs import schedule_words, workers
 from metarec_plugin.admin.runs.schedule_form import PlanForm
+from metarec_plugin.collect import pulses
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
 from metarec_plugin.models import TrainingRun
 
 BEAT = "django_celery_beat"
+STALE = gettext_lazy("Nothing was changed: somebody changed this row since the page was made.")
 
 
 class SchedulePages(PanelAdmin):
@@ -63,9 +68,7 @@ class SchedulePages(PanelAdmin):
             raise Http404(_("There is no such row in the schedule."))
         seen = schedule_words.Shown(row)
         if request.POST.get("stamp") != seen.stamp:
-            messages.warning(
-                request, _("Nothing was changed: somebody changed this row since the page was made.")
-            )
+            messages.warning(request, STALE)
         else:
             row.enabled = not row.enabled
             row.save(update_fields=["enabled", "last_run_at", "date_changed"])  # beat hears of it
@@ -85,23 +88,36 @@ class SchedulePages(PanelAdmin):
         form = PlanForm(request.POST)
         if not form.is_valid():
             return self._page(request, form)
-        now = schedule_words.training(schedule_words.shown(_rows()))
-        if form.cleaned_data["stamp"] != (now.stamp if now else ""):
-            messages.warning(
-                request, _("Nothing was changed: somebody changed this row since the page was made.")
-            )
-            return HttpResponseRedirect(self.url("schedules"))
         try:
-            from metarec_plugin.tasks import schedule
-
-            row = schedule.plan_training(form.cleaned_data["at"], form.cleaned_data["day"])
+            with transaction.atomic():
+                said = self._plan(request, form)
         except (ImportError, ConfigurationError) as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(self.url("schedules"))
+        except (ValidationError, IntegrityError):  # names of rows are unique
+            said = _(
+                "Nothing was changed: the schedule has a row “{name}” for another task. Rename or delete that row "
+                "in the periodic tasks of this admin, then try again."
+            )
+            messages.error(request, said.format(name=schedule_words.TRAIN_NAME))
+        else:
+            if said:
+                messages.success(request, said)
+            else:
+                messages.warning(request, STALE)
+        return HttpResponseRedirect(self.url("schedules"))
+
+    def _plan(self, request: HttpRequest, form: PlanForm) -> str:
+        """Change the row, one form at a time. Returns what was done in words; none where the form is too old."""
+        from metarec_plugin.tasks import schedule
+
+        pulses.wait_for_turn("schedule")
+        now = schedule_words.training(schedule_words.shown(_rows()))
+        if form.cleaned_data["stamp"] != (now.stamp if now else ""):
+            return ""
+        row = schedule.plan_training(form.cleaned_data["at"], form.cleaned_data["day"])
         said = _("A run starts by itself {when}.").format(when=schedule_words.Shown(row).when)
         self.note(request, TrainingRun, said)
-        messages.success(request, said)
-        return HttpResponseRedirect(self.url("schedules"))
+        return said
 
 
 def _rows() -> list[Any]:
