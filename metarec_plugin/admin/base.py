@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.apps import apps
@@ -12,9 +14,11 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
+
+from metarec_plugin.exceptions import ConfigurationError
 
 VIEW = "metarec.view_dashboard"
 OPERATE = "metarec.operate"
@@ -103,6 +107,34 @@ class PanelAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.deletes and may(request, self.needs)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Those of the page alone: an action of the site knows nothing of our permissions."""
+        own = self.actions or ()
+        return {name: each for name, each in super().get_actions(request).items() if name in own}
+
+    @property
+    def urls(self) -> list[Any]:
+        """The pages of `get_urls`, the admin's own among them; a shop that is not set up is told so by each."""
+        found = self.get_urls()
+        for each in found:
+            if isinstance(each, URLPattern):
+                each.callback = self._explained(each.callback)
+        return found
+
+    def _explained(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def explained(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                response = view(request, *args, **kwargs)
+                # Within the try: columns of the admin's own lists are asked for as the page is written.
+                return response.render() if isinstance(response, TemplateResponse) else response
+            except ConfigurationError as error:
+                self.require(request)
+                title = _("The recommendations are not set up")
+                return self.page(request, "not_set_up.html", title, status=503, problem=str(error))
+
+        return explained
 
     def require(self, request: HttpRequest, *permissions: str) -> None:
         """Raise PermissionDenied unless the person has one of the permissions."""

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
+
+from metarec_plugin.models import (
+    ApiKey,
+    ErasureReceipt,
+    Event,
+    Experiment,
+    FileImport,
+    ModelVersion,
+    Placement,
+    PlacementDay,
+    QuarantinedEvent,
+    Rule,
+    TrainingRun,
+)
 
 
 @pytest.fixture
@@ -47,3 +63,27 @@ def promoter(person):
 def nobody(person):
     """On the staff, with no permission of ours."""
     return person("nobody")
+
+
+@pytest.fixture
+def rows(db) -> dict[str, str]:
+    """One row of each model that a page lists, by model: the key that addresses name it by."""
+    options = {"variants": [{"name": "a", "share": 0.5}, {"name": "b", "share": 0.5}]}
+    run = TrainingRun.objects.create(budget_seconds=60, learners=["closed_form"])
+    made = {
+        "dashboard": PlacementDay.objects.create(day=timezone.now().date(), placement="home"),
+        "modelversion": ModelVersion.objects.create(learner="closed_form", run=run, is_current=True),
+        "trainingrun": run,
+        "placement": Placement.objects.create(name="home", options={}),
+        "rule": Rule.objects.create(name="hide", action="hide", product="p"),
+        "experiment": Experiment.objects.create(name="test", placement="home", horizon=10, **options),
+        "event": Event.objects.create(event_id="e", subject="user:1", kind="view", product="p", at=timezone.now()),
+        "quarantinedevent": QuarantinedEvent.objects.create(
+            digest="d", source="beacon", reason="unknown_product", payload={"product": "p"}
+        ),
+        "fileimport": FileImport.objects.create(digest="f", file="orders.csv"),
+        "erasurereceipt": ErasureReceipt.objects.create(by="staff", subjects=["h"]),
+        "apikey": ApiKey.issue("app")[0],
+    }  # fmt: skip
+    keys = {name: quote(str(row.pk)) for name, row in made.items()}
+    return {**keys, "subject": quote("user:1"), "whatif": keys["modelversion"]}

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
@@ -20,24 +15,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
 
 from metarec_plugin.admin.base import BoundedPaginator
-from metarec_plugin.admin.pages import PAGES
 from metarec_plugin.management.commands.metarec_roles import GROUPS
 from metarec_plugin.models import (
     ApiKey,
-    ErasureReceipt,
-    Event,
-    Experiment,
-    FileImport,
-    ModelVersion,
-    Placement,
-    PlacementDay,
-    QuarantinedEvent,
     Rule,
-    TrainingRun,
 )
+from tests.admin.addresses import addresses
 
 pytestmark = pytest.mark.django_db
 
@@ -55,54 +40,6 @@ MAY_ANSWER_A_POST = ("_changelist", "_history", "_add")
 WRITES = re.compile(
     r'(INSERT|UPDATE|DELETE|REPLACE)\b.*"(metarec_|django_admin_log)', re.IGNORECASE | re.DOTALL
 )
-
-
-@pytest.fixture
-def rows(db) -> dict[str, str]:
-    """One row of each model that a page lists, by model: the key that addresses name it by."""
-    options = {"variants": [{"name": "a", "share": 0.5}, {"name": "b", "share": 0.5}]}
-    run = TrainingRun.objects.create(budget_seconds=60, learners=["closed_form"])
-    made = {
-        "dashboard": PlacementDay.objects.create(day=timezone.now().date(), placement="home"),
-        "modelversion": ModelVersion.objects.create(learner="closed_form", run=run, is_current=True),
-        "trainingrun": run,
-        "placement": Placement.objects.create(name="home", options={}),
-        "rule": Rule.objects.create(name="hide", action="hide", product="p"),
-        "experiment": Experiment.objects.create(name="test", placement="home", horizon=10, **options),
-        "event": Event.objects.create(event_id="e", subject="user:1", kind="view", product="p", at=timezone.now()),
-        "quarantinedevent": QuarantinedEvent.objects.create(
-            digest="d", source="beacon", reason="unknown_product", payload={"product": "p"}
-        ),
-        "fileimport": FileImport.objects.create(digest="f", file="orders.csv"),
-        "erasurereceipt": ErasureReceipt.objects.create(by="staff", subjects=["h"]),
-        "apikey": ApiKey.issue("app")[0],
-    }  # fmt: skip
-    keys = {name: quote(str(row.pk)) for name, row in made.items()}
-    return {**keys, "subject": quote("user:1"), "whatif": keys["modelversion"]}
-
-
-def addresses(rows: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Every named address of every page, with the key of a row where it takes one; names and their addresses."""
-    for model in PAGES:
-        name = model._meta.model_name
-        assert name in rows, f"A page of {name} was added: give it a row in this test's fixture."
-        for pattern in admin.site._registry[model].get_urls():
-            if pattern.name:
-                values = [
-                    _value(key, converter, rows[name], place)
-                    for place, (key, converter) in enumerate(pattern.pattern.converters.items())
-                ]
-                yield pattern.name, reverse(f"admin:{pattern.name}", args=values)
-
-
-def _value(key: str, converter: Any, row: str, place: int) -> Any:
-    """The row's own key comes first; what else an address takes is any value of its type."""
-    if key == "name":
-        return "home"  # of a placement
-    of_type = {"IntConverter": 1, "UUIDConverter": uuid.UUID(int=0)}.get(type(converter).__name__, "x")
-    if place:
-        return of_type
-    return row if isinstance(of_type, str) else type(of_type)(row)
 
 
 def everything() -> dict[str, list[tuple]]:
