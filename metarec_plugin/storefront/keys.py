@@ -27,10 +27,16 @@ def parse_keys(model: type[Model], keys: Iterable[str]) -> dict[str, Any]:
     for key in keys:
         if not 0 < len(key) <= MAX_KEY or not key.isprintable():
             continue
-        try:
-            pk = field.to_python(key)
-        except ValidationError:
-            continue
-        if not isinstance(pk, int) or abs(pk) < INTEGER_BOUND:
+        pk = parse_value(field, key)
+        if pk is not None:
             found[key] = pk
     return found
+
+
+def parse_value(field: Any, text: str) -> Any:
+    """What a text is as a value of a column, None where it cannot be one."""
+    try:
+        value = field.to_python(text)
+    except ValidationError:
+        return None
+    return None if isinstance(value, int) and abs(value) >= INTEGER_BOUND else value

@@ -83,6 +83,14 @@ def test_a_part_of_a_name_finds_nobody(viewer, shopper, term):
     assert "There is nobody whom that names" in answer.content.decode()
 
 
+def test_a_login_that_is_no_text_is_found_by_its_value(viewer, shopper, monkeypatch):
+    monkeypatch.setattr(User, "USERNAME_FIELD", "id")  # as where people log in by a number
+    for nobody in ("ada", "9" * 40, "-1", "1.5"):
+        assert "There is nobody" in viewer.post(FIND, {"who": nobody}).content.decode()
+    assert viewer.post(FIND, {"who": shopper.removeprefix("user:")})["Location"] == page(shopper)
+    assert viewer.post(FIND, {"who": "ada@example.org"})["Location"] == page(shopper)
+
+
 def test_two_users_of_one_address_are_both_offered(viewer, shopper):
     twin = User.objects.create_user("bea", email="ada@example.org", password="x")
     answer = viewer.post(FIND, {"who": "ada@example.org"}).content.decode()
@@ -135,6 +143,23 @@ def test_who_may_see_users_gets_their_name_and_page(person, shopper):
         f'<a href="{reverse("admin:auth_user_change", args=[shopper.removeprefix("user:")])}">lovelace</a>'
         in text
     )
+
+
+@pytest.mark.parametrize("name", ["events", "lists"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "0001-01-01T00:00:00+14:00~1",
+        "9999-12-31T23:59:59-14:00~1",
+        "2026-01-01T00:00:00~1",
+        "9~9",
+        "2026-01-01T00:00:00+00:00~" + "9" * 20,
+    ],
+)
+def test_a_place_at_an_end_of_the_calendar_or_none_is_the_beginning(viewer, shopper, name, place):
+    found = viewer.get(page(shopper), {name: place})
+    assert found.status_code == 200
+    assert len(found.context["events"]) == len(viewer.get(page(shopper)).context["events"]) > 0
 
 
 def test_the_page_asks_a_bounded_number_of_queries(viewer, shopper, django_assert_max_num_queries):

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -234,9 +234,27 @@ def test_an_unknown_shopper_is_said_and_a_known_one_opens_by_name_number_or_key(
         answer = viewer.post(find, {"term": term, "address": "v=everybody&p=home"})
         assert answer["Location"] == bench(("who", f"user:{member.pk}"), ("v", "everybody"), ("p", "home"))
     page = viewer.get(bench(("who", f"user:{member.pk}"))).content.decode()
-    assert "<b>ada</b>" in page
+    assert f"<b>user:{member.pk}</b>" in page
     nothing = viewer.get(bench(("who", "user:987654"))).content.decode()
     assert "Nothing is known of what this shopper did" in nothing
+
+
+def test_shoppers_are_named_for_those_alone_who_may_see_accounts(person, keys):
+    ada = User.objects.create_user("ada.lovelace", email="twins@example.org")
+    User.objects.create_user("bea.lovelace", email="twins@example.org")
+    did(f"user:{ada.pk}", ("view", keys[0]))
+    looks, knows = person("looks", "view_dashboard"), person("knows", "view_dashboard")
+    User.objects.get(username="knows").user_permissions.add(Permission.objects.get(codename="view_user"))
+    find = reverse("admin:metarec_whatif_find")
+    for client, named in ((looks, False), (knows, True)):
+        for answer in (
+            client.get(bench()),
+            client.get(bench(("who", f"user:{ada.pk}"))),
+            client.post(find, {"term": "twins@example.org", "address": ""}),
+        ):
+            text = answer.content.decode()
+            assert ("ada.lovelace" in text) is named
+            assert named or f"user:{ada.pk}" in text
 
 
 def test_products_are_found_while_typing_by_those_who_may_look(viewer, nobody, keys):

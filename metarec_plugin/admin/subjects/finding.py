@@ -10,7 +10,7 @@ from django.db.models import Model
 from metarec_plugin.collect.events import MAX_SUBJECT, SUBJECT
 from metarec_plugin.models import Event, Impression, QuarantinedEvent
 from metarec_plugin.storefront import get_storefront
-from metarec_plugin.storefront.keys import parse_keys
+from metarec_plugin.storefront.keys import parse_keys, parse_value
 
 MOST = 10  # users of one e-mail
 LATELY, ACTIVE = (
@@ -50,7 +50,9 @@ def _users(term: str) -> list[Model]:
     model = get_storefront().user_model
     users: dict[Any, Model] = {}
     for name in user_fields():
-        users |= {user.pk: user for user in model._default_manager.filter(**{name: term})[:MOST]}
+        value = parse_value(model._meta.get_field(name), term)  # a login may be a number
+        if value is not None:
+            users |= {user.pk: user for user in model._default_manager.filter(**{name: value})[:MOST]}
     if user := user_of(f"user:{term}"):
         users.setdefault(user.pk, user)
     return list(users.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from metarec_plugin.admin.base import PanelAdmin
 from metarec_plugin.admin.charts import ACROSS, BAR, NUMBER, PERCENT, PLAIN, Chart, Column, shown
 from metarec_plugin.admin.products import titles_of
 from metarec_plugin.admin.subjects.finding import user_of
+from metarec_plugin.admin.subjects.names import may_name
 from metarec_plugin.collect.supports import support_of
 from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.lists_seen import Place, lists_seen, older_than
@@ -73,10 +74,11 @@ def place_of(text: str) -> Place | None:
     """A place as an address writes it; None, the beginning, for whatever is none."""
     at, _tilde, pk = text.partition("~")
     try:
-        place = datetime.fromisoformat(at.replace(" ", "+")), int(pk)
-    except ValueError:
+        moment, row = datetime.fromisoformat(at.replace(" ", "+")), int(pk)
+        # In UTC, as a database is asked: at an end of the calendar it may be no time there.
+        return (moment.astimezone(UTC), row) if moment.tzinfo is not None and abs(row) < 2**63 else None
+    except (ValueError, OverflowError):
         return None
-    return place if place[0].tzinfo is not None and abs(place[1]) < 2**63 else None
 
 
 def _address(admin: PanelAdmin, page: str, model: str, *args: Any, query: str = "") -> str:
@@ -92,8 +94,7 @@ def _user(admin: PanelAdmin, request: HttpRequest, subject: str) -> dict[str, st
     user = user_of(subject)
     if user is None:
         return None
-    own = admin.admin_site._registry.get(type(user))
-    if own is None or not own.has_view_permission(request, user):
+    if not may_name(admin, request, user):
         return {"name": "", "url": ""}
     name = f"admin:{user._meta.app_label}_{user._meta.model_name}_change"
     try:

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from metarec_plugin.admin.base import PanelAdmin
 from metarec_plugin.admin.products import titles_of
+from metarec_plugin.admin.subjects.names import names_of
 from metarec_plugin.admin.what_if.address import EVERYBODY, HOME, SERVED, Address, Column
 from metarec_plugin.admin.what_if.words import kind_words
 from metarec_plugin.conf import get_config
@@ -18,38 +21,17 @@ from metarec_plugin.serve.given import GivenEvent
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.policy import Policy, get_policy
 from metarec_plugin.serve.what_if import what_if
-from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.keys import parse_keys
 
 MOST_VERSIONS = 30
 LATELY, ACTIVE = 500, 10  # newest events looked through for shoppers, and how many of these are offered
-USER, VISITOR = "user:", "visitor:"
 
 
-def shopper_names(subjects: Iterable[str]) -> dict[str, str]:
-    """What shoppers are called: by the name of their account, a guest by the first letters of the key. One query."""
-    subjects = list(dict.fromkeys(subjects))
-    model: Any = get_storefront().user_model
-    pks = parse_keys(model, [subject.removeprefix(USER) for subject in subjects if subject.startswith(USER)])
-    users = model._default_manager.in_bulk(list(pks.values())) if pks else {}
-    named = {f"{USER}{pk}": str(user) for pk, user in users.items()}
-    guests = {
-        subject: _("guest %(key)s") % {"key": subject.removeprefix(VISITOR)[:6]}
-        for subject in subjects
-        if subject.startswith(VISITOR)
-    }
-    return (
-        {subject: subject for subject in subjects}
-        | guests
-        | {subject: named[subject] for subject in subjects if subject in named}
-    )
-
-
-def active_shoppers(address: Address) -> list[dict[str, str]]:
+def active_shoppers(admin: PanelAdmin, request: HttpRequest, address: Address) -> list[dict[str, str]]:
     """Those who did something last, the last one first. Two queries, one by the index of the moment."""
     newest = Event.objects.order_by("-at").values_list("subject", flat=True)[:LATELY]
     subjects = list(dict.fromkeys(newest))[:ACTIVE]
-    names = shopper_names(subjects) if subjects else {}
+    names = names_of(admin, request, subjects) if subjects else {}
     return [
         {"name": names[subject], "link": address.link(who=subject, events=(), entry=None)}
         for subject in subjects

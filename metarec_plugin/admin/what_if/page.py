@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from metarec_plugin.admin.base import PanelAdmin
 from metarec_plugin.admin.products import answer_search, product_search, titles_of
 from metarec_plugin.admin.subjects.finding import subjects_like
+from metarec_plugin.admin.subjects.names import names_of
 from metarec_plugin.admin.what_if.address import (
     EVERYBODY,
     HOME,
@@ -33,7 +34,6 @@ from metarec_plugin.admin.what_if.choices import (
     chips,
     examples,
     placements,
-    shopper_names,
     told,
     versions,
 )
@@ -80,7 +80,7 @@ class WhatIfAdmin(PanelAdmin):
             return HttpResponseRedirect(
                 self.url("changelist") + address.link(who=found[0], events=(), entry=None)
             )
-        names = shopper_names(found) if found else {}
+        names = names_of(self, request, found) if found else {}
         several = [
             {
                 "name": names[each],
@@ -115,7 +115,7 @@ class WhatIfAdmin(PanelAdmin):
         last = shopper.all.events[-1] if shopper.all else None
         context = {
             "address": address,
-            "shopper": shopper_names([address.who])[address.who] if address.who else "",
+            "shopper": names_of(self, request, [address.who])[address.who] if address.who else "",
             "is_new": bool(address.who) and not shopper.own,
             "is_capped": bool(shopper.own and shopper.own.more),
             "own": told(reversed(own), titles),
@@ -126,7 +126,7 @@ class WhatIfAdmin(PanelAdmin):
             "has_chosen": has_chosen,
             "forget_shopper": address.link(who="", entry=None),
             "forget_events": address.link(events=(), entry=None),
-            "active": active_shoppers(address),
+            "active": active_shoppers(self, request, address),
             "examples": [] if has_chosen else examples(address),
             "found": self._found(address),
             "kinds": kinds(),
