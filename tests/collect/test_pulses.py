@@ -30,7 +30,7 @@ def test_the_second_one_waits_and_finds_what_the_first_one_made(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # a thread that died would say so here
-    assert json.loads(done.stdout.splitlines()[-1]) == [f"row{number}" for number in range(5)]
+    assert json.loads(done.stdout.splitlines()[-1]) == [1, 1, 1]
 
 
 @pytest.mark.django_db
