@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -16,7 +15,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from metarec_plugin.admin.base import BoundedPaginator, PanelAdmin
-from metarec_plugin.conf import get_config
+from metarec_plugin.collect.days import day_of, midnight
 
 DAYS = 14  # that the filter lists
 
@@ -36,29 +35,22 @@ class DayFilter(admin.SimpleListFilter):
     field = "at"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        today = timezone.now().astimezone(zone()).date()
+        today = day_of(timezone.now())
         listed = [today - timedelta(days=back) for back in range(DAYS)]
-        asked = day_of(self.value())
+        asked = _day(self.value())
         if asked and asked not in listed:
             listed.append(asked)  # an address may name any day
         return [(day.isoformat(), formats.date_format(day)) for day in listed]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        day = day_of(self.value())
+        day = _day(self.value())
         if day is None:
             return queryset
-        since, until = (
-            datetime.combine(day, time.min, zone()),
-            datetime.combine(day + timedelta(days=1), time.min, zone()),
-        )
+        since, until = midnight(day), midnight(day + timedelta(days=1))
         return queryset.filter(**{f"{self.field}__gte": since, f"{self.field}__lt": until})
 
 
-def zone() -> ZoneInfo:
-    return ZoneInfo(get_config().time_zone)
-
-
-def day_of(text: str | None) -> date | None:
+def _day(text: str | None) -> date | None:
     try:
         day = date.fromisoformat(text or "")
     except ValueError:

@@ -1,12 +1,12 @@
-"""The shop's days: those of Django's TIME_ZONE, whichever zone a request of some visitor has activated."""
+"""The shop's days: those of METAREC["TIME_ZONE"], whichever zone a request of some visitor has activated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from django.conf import settings
-from django.utils import timezone
+from metarec_plugin.conf import get_config
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,19 @@ class Day:
     fresh: bool = False
 
 
-def zone() -> tzinfo | None:
-    """None where USE_TZ is off: then every moment is local, and says no zone."""
-    return timezone.get_default_timezone() if settings.USE_TZ else None
+def zone() -> ZoneInfo:
+    """Django's TIME_ZONE where METAREC names none."""
+    return ZoneInfo(get_config().time_zone)
 
 
 def day_of(moment: datetime) -> date:
-    return moment.date() if timezone.is_naive(moment) else moment.astimezone(zone()).date()
+    return moment.astimezone(zone()).date()
+
+
+def midnight(day: date) -> datetime:
+    """The moment that a day begins."""
+    return datetime.combine(day, time.min, zone())
 
 
 def whole_day(day: date, today: date) -> Day:
-    start, end = (datetime.combine(each, time.min, tzinfo=zone()) for each in (day, day + timedelta(days=1)))
-    return Day(day, start, end, day >= today - timedelta(days=1))
+    return Day(day, midnight(day), midnight(day + timedelta(days=1)), day >= today - timedelta(days=1))

@@ -18,6 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from metarec_plugin.collect.batches import batches
+from metarec_plugin.collect.days import day_of
 from metarec_plugin.collect.erasing import erased_among
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event, QuarantinedEvent, QuarantineOverflow
@@ -131,7 +132,7 @@ def _row(refused: RefusedEvent, source: str, now: datetime) -> QuarantinedEvent:
 
 
 def _count_missed(source: str, missed: int, now: datetime) -> None:
-    day, _ = QuarantineOverflow.objects.get_or_create(day=now.date(), source=source)
+    day, _ = QuarantineOverflow.objects.get_or_create(day=day_of(now), source=source)
     QuarantineOverflow.objects.filter(pk=day.pk).update(events=F("events") + missed)
     log.warning("quarantine full source=%s not kept=%d", source, missed)
 
@@ -140,7 +141,7 @@ def purge() -> int:
     """Delete what is older than METAREC["QUARANTINE_DAYS"], replayed or not. Returns how many events went."""
     _counts.clear()
     before = timezone.now() - timedelta(days=get_config().quarantine_days)
-    QuarantineOverflow.objects.filter(day__lt=before.date()).delete()
+    QuarantineOverflow.objects.filter(day__lt=day_of(before)).delete()
     return QuarantinedEvent.objects.filter(received_at__lt=before).delete()[0]
 
 

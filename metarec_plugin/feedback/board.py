@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
+from metarec_plugin.collect.days import day_of
 from metarec_plugin.collect.pulses import DRIFT, ROLLUP
-from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.ratios import Sums, added
 
 MOST_ROWS = 31  # of a picture: more days than these go together by week
@@ -187,9 +186,7 @@ class Board:
     def whole_is_counted(self) -> bool:
         """Whether the last whole day was counted to its end."""
         until = self.counted_until
-        return (
-            until is not None and until.astimezone(ZoneInfo(get_config().time_zone)).date() >= self.span.until
-        )
+        return until is not None and day_of(until) >= self.span.until
 
     @property
     def before_is_whole(self) -> bool:

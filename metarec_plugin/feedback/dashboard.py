@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db.models import CharField, DateTimeField, F, Q, Subquery, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from metarec_plugin.collect.days import day_of
 from metarec_plugin.collect.pulses import ROLLUP
 from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.board import (
@@ -47,7 +47,7 @@ PLACEMENT = "placement:"
 def read(days: int = 28, now: datetime | None = None) -> Board:
     """Return the board of the last so many days, today included, by the calendar of METAREC's time zone."""
     now = now or timezone.now()
-    today = now.astimezone(ZoneInfo(get_config().time_zone)).date()
+    today = day_of(now)
     span = span_of(days, today)
     signs, placements, newest = _signs()
     rolled = ROLLUP in signs  # without a roll-up its tables have nothing to say
@@ -55,7 +55,7 @@ def read(days: int = 28, now: datetime | None = None) -> Board:
     lists = _lists(span) if rolled else {}
     served, previous, waiting = _versions()
     first = min(span.since, today - timedelta(days=USUAL_DAYS))
-    made = served.created.astimezone(ZoneInfo(get_config().time_zone)).date() if served else today
+    made = day_of(served.created) if served else today
     return Board(
         now=now, span=span, newest=newest, signs=signs, placements=placements,
         events=_by_block(span, counted), daily=_daily(counted, today),

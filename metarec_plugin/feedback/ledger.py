@@ -102,13 +102,13 @@ class Ledger:
             "counted": [[first.isoformat(), last.isoformat(), at] for first, last, at in spans],
             "kept": self.kept,
             "scanned": self.scanned,
-            "zone": str(zone() or ""),
+            "zone": str(zone()),
         }
 
 
 def read_ledger(says: Mapping[str, Any]) -> Ledger:
     """What was remembered; of days of another zone only that they are to be counted anew."""
-    moved = says.get("zone") != str(zone() or "")
+    moved = says.get("zone") != str(zone())
     counted = {}
     for first, last, at in says.get("counted", []):
         day = date.fromisoformat(first)

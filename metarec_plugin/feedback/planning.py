@@ -10,6 +10,7 @@ from math import ceil, sqrt
 from django.db.models import Count, Sum
 from django.utils import timezone
 
+from metarec_plugin.collect.days import day_of
 from metarec_plugin.exceptions import InvalidRule
 from metarec_plugin.feedback.power import subjects_for_mean, subjects_for_rate
 from metarec_plugin.feedback.statistics import ALPHA
@@ -47,7 +48,7 @@ def plan_of(placement: str, goal: str, shares: Sequence[float]) -> Plan:
     subjects and each of them decides more often. What it says is a start, on the safe side for a goal of purchases.
     """
     column = COLUMNS[goal]
-    since = timezone.localdate() - timedelta(days=DAYS)
+    since = day_of(timezone.now()) - timedelta(days=DAYS)
     found = PlacementDay.objects.filter(placement=placement, day__gte=since).aggregate(
         n=Sum("subjects"), total=Sum(column), squares=Sum(f"{column}_sq"), days=Count("day", distinct=True)
     )

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from statistics import quantiles
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from metarec_plugin.collect.batches import BATCH, batches
+from metarec_plugin.collect.days import zone
 from metarec_plugin.collect.opinions import not_support
-from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event
 from metarec_plugin.storefront import get_storefront
 from metarec_plugin.storefront.declarations import Feature
@@ -84,14 +83,13 @@ class Portrait:
 
 def portrait_of(subject: str) -> Portrait:
     """Look at a shopper's newest events, and at a bounded sample of everybody's, in a bounded number of queries."""
-    zone = ZoneInfo(get_config().time_zone)
-    own = Event.objects.filter(subject=subject)
+    here, own = zone(), Event.objects.filter(subject=subject)
     rows = list(own.order_by("-at", "-id").values_list("kind", "product", "at", "reverses")[: READ + 1])
     stopped, rows = len(rows) > READ, rows[:READ]
     first = own.order_by("at").values_list("at", flat=True).first() if stopped else rows and rows[-1][2]
-    moments = [at.astimezone(zone) for _, _, at, _ in rows]
-    looks = _looks(((subject, *row) for row in rows), zone)
-    everybody = _sample(zone) if looks else set()
+    moments = [at.astimezone(here) for _, _, at, _ in rows]
+    looks = _looks((subject, *row) for row in rows)
+    everybody = _sample() if looks else set()
     return Portrait(
         subject=subject,
         first=first or None,
@@ -112,17 +110,17 @@ def _days_by(days: Collection[tuple[date, int]], places: int) -> tuple[int, ...]
     return tuple(counts[place] for place in range(places))
 
 
-def _looks(rows: Iterable[tuple[str, str, str, datetime, str]], zone: ZoneInfo) -> set[Look]:
+def _looks(rows: Iterable[tuple[str, str, str, datetime, str]]) -> set[Look]:
     """What rows of (subject, kind, product, at, reverses) say that somebody turned to."""
-    left_out = not_support()
+    left_out, here = not_support(), zone()
     return {
-        (subject, product, at.astimezone(zone).date())
+        (subject, product, at.astimezone(here).date())
         for subject, kind, product, at, reverses in rows
         if product and not reverses and kind not in left_out
     }
 
 
-def _sample(zone: ZoneInfo) -> set[Look]:
+def _sample() -> set[Look]:
     """Read the events whose keys lie evenly between the log's first and last: all of a log of at most SAMPLE."""
     keys = Event.objects.order_by("pk").values_list("pk", flat=True)
     first, last = keys.first(), keys.last()
@@ -138,7 +136,7 @@ def _sample(zone: ZoneInfo) -> set[Look]:
     rows = (
         row for batch in batches(wanted) for row in Event.objects.filter(pk__in=batch).values_list(*columns)
     )
-    return _looks(rows, zone)
+    return _looks(rows)
 
 
 def _affinities(looks: set[Look], everybody: set[Look]) -> tuple[Affinity, ...]:

@@ -14,15 +14,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from django.utils import timezone
 
 from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect.batches import batches
+from metarec_plugin.collect.days import day_of, midnight
 from metarec_plugin.collect.opinions import Told, disliked_of, not_support
 from metarec_plugin.collect.supports import Behind
 from metarec_plugin.conf import get_config
@@ -103,9 +103,9 @@ def compare_shadow(now: datetime | None = None) -> int:
     except MetaRecError as error:
         log.warning("shadow not compared version=%s reason=%s", shadow.pk, error)
         return 0
-    today, days = _local(now), 0
+    today, days = day_of(now), 0
     done = set(ShadowDay.objects.filter(version=shadow, against=served.pk).values_list("day", flat=True))
-    day = max(_local(start), today - timedelta(days=DAYS - 1))
+    day = max(day_of(start), today - timedelta(days=DAYS - 1))
     while day <= today:
         if day not in done or (today - day).days < OPEN_DAYS:
             figures = _figures(pair, day, start)
@@ -141,7 +141,7 @@ def _bought(pair: Pair, day: date, start: datetime) -> tuple[dict[str, dict[str,
 
     Subjects are in the order in which they are drawn.
     """
-    begins, ends = (_midnight(day + timedelta(days=days)) for days in (0, 1))
+    begins, ends = (midnight(day + timedelta(days=days)) for days in (0, 1))
     rows = (
         Event.objects.filter(
             at__gte=max(begins, start), at__lt=ends, kind__in=get_config().target_kinds, reverses=""
@@ -247,11 +247,3 @@ def _ndcg(scores: np.ndarray, bought: int, left_out: np.ndarray) -> float:
 def _draw(event_id: str) -> int:
     """A number by which events are drawn: the same in every run, and none of the event's own order."""
     return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8, key=b"shadow").digest())
-
-
-def _local(at: datetime) -> date:
-    return at.astimezone(ZoneInfo(get_config().time_zone)).date()
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, ZoneInfo(get_config().time_zone))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from metarec_plugin.conf import get_config
+from metarec_plugin.collect.days import zone
 from metarec_plugin.feedback.alarm import BAD, Alarm, span_in_words
 from metarec_plugin.feedback.board import Board
 
@@ -28,7 +28,7 @@ def silence(board: Board) -> Iterator[Alarm]:
     gap = board.now - board.newest
     if gap < LEAST_SILENCE or gap <= _longest_pause(board):
         return
-    missed = median(board.daily.values()) * awake_days(board.newest, board.now, get_config().time_zone)
+    missed = median(board.daily.values()) * awake_days(board.newest, board.now, zone())
     if missed >= MISSED:
         yield Alarm(
             "silence", BAD,
@@ -46,9 +46,8 @@ def _longest_pause(board: Board) -> timedelta:
     return timedelta(days=max(runs) + 1) if runs else timedelta(0)
 
 
-def awake_days(since: datetime, until: datetime, zone: str) -> float:
+def awake_days(since: datetime, until: datetime, place: ZoneInfo) -> float:
     """How many days' worth of waking hours lie between two moments."""
-    place = ZoneInfo(zone)
     since, until = since.astimezone(place), until.astimezone(place)
     hours = timedelta(0)
     day = since.date()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from django.http import HttpRequest
@@ -16,6 +15,7 @@ from metarec_plugin.adapt.priors import Priors, priors_in, with_priors
 from metarec_plugin.collect import consent_of, known_subject
 from metarec_plugin.collect.consent import has_opted_out
 from metarec_plugin.collect.context_days import RESERVED, context_days
+from metarec_plugin.collect.days import zone
 from metarec_plugin.conf import get_config
 from metarec_plugin.features.context import Days, configured_calendar
 from metarec_plugin.serve.by_version import ByVersion
@@ -104,7 +104,7 @@ class _Today:
         self._asked: tuple[float, Any, Days] | None = None
 
     def days(self, now: float) -> Days:
-        day = datetime.fromtimestamp(now, ZoneInfo(get_config().time_zone)).date()
+        day = datetime.fromtimestamp(now, zone()).date()
         asked = self._asked
         if asked is None or asked[1] != day or time.monotonic() - asked[0] > DAYS_KEPT:
             asked = self._asked = (time.monotonic(), day, context_days(day, day))

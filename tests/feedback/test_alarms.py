@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -100,9 +101,11 @@ def test_a_shop_that_is_shut_on_sundays_is_not_silent_on_one():
 
 def test_waking_hours_are_those_of_the_shop():
     midnight = datetime(2026, 3, 4, tzinfo=UTC)
-    assert awake_days(midnight, midnight + timedelta(days=1), "UTC") == pytest.approx(1)
-    assert awake_days(midnight, midnight + timedelta(hours=8), "UTC") == 0
-    assert awake_days(midnight, midnight + timedelta(hours=8), "Asia/Tokyo") == pytest.approx(8 / 14)
+    assert awake_days(midnight, midnight + timedelta(days=1), ZoneInfo("UTC")) == pytest.approx(1)
+    assert awake_days(midnight, midnight + timedelta(hours=8), ZoneInfo("UTC")) == 0
+    assert awake_days(midnight, midnight + timedelta(hours=8), ZoneInfo("Asia/Tokyo")) == pytest.approx(
+        8 / 14
+    )
 
 
 def test_unknown_products_conflicts_and_other_refusals():

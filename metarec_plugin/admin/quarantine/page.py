@@ -23,6 +23,7 @@ from metarec_plugin.admin.base import OPERATE, may
 from metarec_plugin.admin.lists import BigList, DayFilter
 from metarec_plugin.admin.quarantine.reasons import reason_of
 from metarec_plugin.collect.batches import BATCH
+from metarec_plugin.collect.days import day_of
 from metarec_plugin.collect.quarantine_replay import ReplayCounts, replay, waiting
 from metarec_plugin.conf import get_config
 from metarec_plugin.models import Event, QuarantinedEvent, QuarantineOverflow
@@ -105,7 +106,7 @@ class QuarantineAdmin(BigList):
         )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        since = (timezone.now() - timedelta(days=get_config().quarantine_days)).date()
+        since = day_of(timezone.now() - timedelta(days=get_config().quarantine_days))
         overflow = QuarantineOverflow.objects.filter(day__gte=since).values("source")
         names = dict(Event.Source.choices)
         more = {
