@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from metarec_plugin.collect.days import day_of
@@ -33,6 +34,12 @@ class Span:
     @property
     def days(self) -> int:
         return (self.until - self.since).days + 1
+
+    @cached_property
+    def block_of(self) -> Mapping[date, date]:
+        """The first day of the block that a day belongs to."""
+        step = 7 if self.by_week else 1
+        return {self.since + timedelta(days=i): self.blocks[i // step] for i in range(self.days)}
 
     @property
     def compared(self) -> int:

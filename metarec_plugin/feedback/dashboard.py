@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import CharField, DateTimeField, F, Q, Subquery, Value
+from django.db.models import CharField, DateTimeField, F, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -29,6 +29,7 @@ from metarec_plugin.feedback.board import (
     together_of,
 )
 from metarec_plugin.feedback.day_sums import BEFORE, BY_PLACEMENT, answer_sums, event_sums, list_sums
+from metarec_plugin.feedback.prepared import rows_of
 from metarec_plugin.feedback.ratios import Sums
 from metarec_plugin.models import (
     Event,
@@ -68,9 +69,23 @@ def read(days: int = 28, now: datetime | None = None) -> Board:
 
 def _signs() -> tuple[dict[str, Sign], dict[str, tuple[str, ...]], datetime | None]:
     """Signs of life, strategies of every placement, and when the last event happened, in one query."""
-    newest = Event.objects.order_by("-at").values("at")[:1]  # from the index on `at`
-    rows = (
-        Pulse.objects.annotate(newest=Subquery(newest))
+    signs: dict[str, Sign] = {}
+    placements = {name: each.strategies for name, each in get_config().placements.items()}
+    last: datetime | None = None
+    for name, at, says, when in rows_of(Pulse, _asked_signs):
+        if not name.startswith(PLACEMENT):
+            signs[name], last = Sign(at, says or {}), when
+            continue
+        own = name.removeprefix(PLACEMENT)
+        placements[own] = tuple(says.get("strategies") or placements.get(own) or placements["default"])
+    if not signs:  # nobody gave a sign yet: the only case in which it takes a query of its own
+        last = _newest().values_list("at", flat=True).first()
+    return signs, placements, last
+
+
+def _asked_signs() -> QuerySet[Any, Any]:
+    return (
+        Pulse.objects.annotate(newest=Subquery(_newest()))
         .values_list("name", "at", "says", "newest")
         .union(
             Placement.objects.filter(active=True)
@@ -83,18 +98,10 @@ def _signs() -> tuple[dict[str, Sign], dict[str, tuple[str, ...]], datetime | No
             all=True,
         )
     )
-    signs: dict[str, Sign] = {}
-    placements = {name: each.strategies for name, each in get_config().placements.items()}
-    last: datetime | None = None
-    for name, at, says, when in rows:
-        if not name.startswith(PLACEMENT):
-            signs[name], last = Sign(at, says or {}), when
-            continue
-        own = name.removeprefix(PLACEMENT)
-        placements[own] = tuple(says.get("strategies") or placements.get(own) or placements["default"])
-    if not signs:  # nobody gave a sign yet: the only case in which it takes a query of its own
-        last = newest.values_list("at", flat=True).first()
-    return signs, placements, last
+
+
+def _newest() -> QuerySet[Any, Any]:
+    return Event.objects.order_by("-at").values("at")[:1]  # from the index on `at`
 
 
 Counted = Mapping[tuple[date, str, str], tuple[int, int]]
@@ -112,14 +119,10 @@ def _by_block(span: Span, counted: Counted) -> list[EventRow]:
     found: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for (day, kind, refused), (n, u) in counted.items():
         if day >= span.since:
-            cell = found[_block(span, day), kind, refused]
+            cell = found[span.block_of[day], kind, refused]
             cell[0] += n
             cell[1] += u
     return [EventRow(start, kind, refused, n, u) for (start, kind, refused), (n, u) in sorted(found.items())]
-
-
-def _block(span: Span, day: date) -> date:
-    return span.blocks[(day - span.since).days // 7] if span.by_week else day
 
 
 def _daily(counted: Counted, today: date) -> dict[date, int]:
@@ -148,7 +151,7 @@ def _lists(span: Span) -> dict[str, Any]:
             before += [ListRow(span.before, "", "", most, outcomes)] if n else []
         else:
             if day >= span.since:
-                start = _block(span, day)
+                start = span.block_of[day]
                 blocks[start].append(ListRow(start, "", "", most, outcomes))
             if span.whole <= day < span.until:
                 whole.append(ListRow(span.whole, "", "", most, outcomes))
@@ -180,10 +183,10 @@ def _answers(span: Span) -> Answers:
         if day is None:
             places[placement][stage] += n
             failed += int(bad)
-        elif took is None:
-            stages[_block(span, day)][stage] += n
         else:
-            ms[_block(span, day)][took] += n
+            start = span.block_of[day]
+            stages[start][stage] += n
+            ms[start][took] += n
     return Answers(ms, stages, places, failed)
 
 
@@ -198,19 +201,12 @@ _METRICS = {
 
 def _versions() -> tuple[Version | None, Before | None, list[Version]]:
     """The version that is served, the one before it, and those that were never served; their long metrics stay."""
-    rows = (
-        ModelVersion.objects.filter(Q(is_current=True) | Q(promoted_at=None, pruned_at=None))
-        .exclude(is_current=False, state=ModelVersion.State.BASELINE)
-        .annotate(**_METRICS)
-        .order_by("-is_current", "-created")
-        .values_list(
-            "is_current", "previous_id", "previous__learner", "previous__data_hash", *_METRICS, *_VERSION
-        )[:VERSIONS]
-    )
     served = previous = None
     waiting = []
-    for is_current, before, learner, data_hash, test, together, again, before_test, *row in rows:
-        pk, own, state, own_hash, created, promoted_at, verdict = row
+    for pk, own, state, own_hash, created, promoted_at, verdict, *more in rows_of(
+        ModelVersion, _asked_versions
+    ):
+        is_current, before, learner, data_hash, test, together, again, before_test = more
         version = Version(
             str(pk), own, state, own_hash, created, promoted_at, verdict or {}, _by_k(test),
             together=bool(together), again=bool(again),
@@ -224,10 +220,26 @@ def _versions() -> tuple[Version | None, Before | None, list[Version]]:
     return served, previous, waiting
 
 
+def _asked_versions() -> QuerySet[Any, Any]:
+    return (
+        ModelVersion.objects.filter(Q(is_current=True) | Q(promoted_at=None, pruned_at=None))
+        .exclude(is_current=False, state=ModelVersion.State.BASELINE)
+        .annotate(**_METRICS)
+        .order_by("-is_current", "-created")
+        .values_list(
+            *_VERSION, "is_current", "previous_id", "previous__learner", "previous__data_hash", *_METRICS
+        )[:VERSIONS]
+    )
+
+
 def _by_k(test: Mapping[str, Any] | None) -> dict[int, tuple[float, float]]:
     return {int(k): (each["ndcg20"], each["se"]) for k, each in (test or {}).items()}
 
 
 def _runs() -> list[Run]:
+    return [Run(*row) for row in rows_of(TrainingRun, _asked_runs)]
+
+
+def _asked_runs() -> QuerySet[Any, Any]:
     fields = ("pk", "state", "created", "rung_at", "lease_until", "finished", "progress", "error")
-    return [Run(*row) for row in TrainingRun.objects.order_by("-pk").values_list(*fields)[:RUNS]]
+    return TrainingRun.objects.order_by("-pk").values_list(*fields)[:RUNS]

@@ -47,17 +47,16 @@ def list_sums(span: Span) -> Sequence[tuple[Any, ...]]:
 
 
 def answer_sums(span: Span) -> Sequence[tuple[Any, ...]]:
-    """(day, placement, stage, ms, lists, failed) thrice: by day and ms, day and stage, placement and stage.
+    """(day, placement, stage, ms, lists, failed) twice: by day, stage and ms; by placement and stage, without a day.
 
-    What a row is not told apart by is None.
+    What a row is not told apart by is None; failed is summed by placement alone.
     """
-    sums, where = "SUM(answers), SUM(failed)", "FROM {t} WHERE day >= %s AND day <= %s"
+    where = "FROM {t} WHERE day >= %s AND day <= %s"
     sql = (
-        f"SELECT day, NULL, NULL, ms, {sums} {where} GROUP BY day, ms UNION ALL "
-        f"SELECT day, NULL, stage, NULL, {sums} {where} GROUP BY day, stage UNION ALL "
-        f"SELECT NULL, placement, stage, NULL, {sums} {where} GROUP BY placement, stage"
+        f"SELECT day, NULL, stage, ms, SUM(answers), 0 {where} GROUP BY day, stage, ms UNION ALL "
+        f"SELECT NULL, placement, stage, NULL, SUM(answers), SUM(failed) {where} GROUP BY placement, stage"
     )
-    return [(_day(day), *rest) for day, *rest in _rows(AnswerDay, sql, 3 * [span.since, span.until])]
+    return [(_day(day), *rest) for day, *rest in _rows(AnswerDay, sql, 2 * [span.since, span.until])]
 
 
 def _day(found: Any) -> date | None:
