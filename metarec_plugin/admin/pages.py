@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 
-from metarec_plugin.admin.api_keys import ApiKeyAdmin
+from metarec_plugin.admin.api_keys.page import ApiKeyAdmin
 from metarec_plugin.admin.dashboard.page import DashboardAdmin
 from metarec_plugin.admin.events import EventAdmin, FileImportAdmin, ReceiptAdmin
 from metarec_plugin.admin.experiments.page import ExperimentAdmin

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
+from metarec_plugin.admin.api_keys import page as api_keys
 from metarec_plugin.models import ApiKey
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ def page(row: ApiKey, name: str) -> str:
 
 
 def test_a_key_is_shown_once_and_works(operator):
-    answer = operator.post(ADD, GOOD)
+    answer = operator.post(ADD, GOOD, follow=True)
     key = answer.context["key"]
     assert key in answer.content.decode()
     assert "no-store" in answer["Cache-Control"]
@@ -42,6 +43,29 @@ def test_a_key_is_shown_once_and_works(operator):
         assert row.digest not in text
     assert key not in str(LogEntry.objects.values())
     assert [line.object_id for line in LogEntry.objects.all()] == [str(row.pk)]
+
+
+def test_a_reload_makes_no_second_key_and_shows_none_again(operator):
+    made = operator.post(ADD, GOOD)
+    assert made.status_code == 302
+    assert operator.post(made["Location"]).status_code == 405
+    key = operator.get(made["Location"]).context["key"]
+    assert key not in str(dict(operator.session))
+    again = operator.get(made["Location"], follow=True).content.decode()
+    assert "was shown already" in again
+    assert key not in again
+    assert ApiKey.objects.count() == 1
+
+
+def test_a_key_is_shown_soon_to_whoever_made_it_and_to_nobody_else(operator, person, monkeypatch):
+    made = operator.post(ADD, GOOD)
+    for client, status in ((person("other", "operate"), 302), (person("looks", "view_dashboard"), 403)):
+        assert client.get(made["Location"]).status_code == status
+    now = api_keys.time.time()
+    monkeypatch.setattr(api_keys.time, "time", lambda: now + 600)
+    late = operator.get(made["Location"], follow=True)
+    assert "not looked at in time" in late.content.decode()
+    assert api_keys.NEW not in operator.session
 
 
 @pytest.mark.parametrize(
@@ -65,7 +89,8 @@ def test_a_form_that_is_wrong_makes_no_key_and_says_so(operator, wrong):
 def test_a_replaced_key_works_for_the_overlap(operator):
     row, old = ApiKey.issue("app")
     stamp = operator.get(page(row, "rotate")).context["stamp"]
-    answer = operator.post(page(row, "rotate"), {"hours": "24", "stamp": stamp})
+    answer = operator.post(page(row, "rotate"), {"hours": "24", "stamp": stamp}, follow=True)
+    assert "The old key, " in answer.content.decode()
     new = answer.context["key"]
     assert ApiKey.find(old) is not None
     assert ApiKey.find(new) is not None
@@ -80,11 +105,11 @@ def test_a_replaced_key_works_for_the_overlap(operator):
 def test_a_key_replaced_without_an_overlap_is_dead_at_once(operator):
     row, old = ApiKey.issue("app")
     stamp = operator.get(page(row, "rotate")).context["stamp"]
-    assert operator.post(page(row, "rotate"), {"hours": "0", "stamp": stamp}).status_code == 200
+    assert operator.post(page(row, "rotate"), {"hours": "0", "stamp": stamp}).status_code == 302
     assert ApiKey.find(old) is None
 
 
-@pytest.mark.parametrize("hours", ["", "x", "-1", "99999"])
+@pytest.mark.parametrize("hours", ["", "x", "-1", "99999", "9" * 5000])
 def test_an_overlap_is_one_of_those_offered(operator, hours):
     row, _key = ApiKey.issue("app")
     stamp = operator.get(page(row, "rotate")).context["stamp"]

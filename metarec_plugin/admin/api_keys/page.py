@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION
 from django.db import router, transaction
@@ -19,58 +19,14 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
 
+from metarec_plugin.admin.api_keys.form import SCOPE_WORDS, KeyForm
 from metarec_plugin.admin.base import OPERATE, PanelAdmin, may
 from metarec_plugin.models import ApiKey
-from metarec_plugin.models.api_key import DEFAULT_SCOPES, SCOPES, is_origin
-from metarec_plugin.rates import is_rate
 
-SCOPE_WORDS = {
-    "recommendations": _("ask for lists"),
-    "events": _("report what shoppers do"),
-    "feedback": _("report likes and dislikes"),
-    "me": _("let shoppers see and delete what is known of them"),
-    "trace": _("see why each product is in a list: for developers, not for pages"),
-}
+NEW, SECONDS = "metarec_new_key", 300  # where a key waits in the session to be shown, and how long at most
 OVERLAPS = {0: _("not at all"), 1: _("an hour"), 24: _("a day"), 168: _("a week"), 720: _("30 days")}
-
-
-class KeyForm(forms.Form):
-    name = forms.CharField(
-        label=_("What it is for"), max_length=100, help_text=_("Such as “app” or “landing page”.")
-    )
-    scopes = forms.MultipleChoiceField(
-        label=_("What it may do"),
-        choices=[(scope, SCOPE_WORDS[scope]) for scope in SCOPES],
-        initial=list(DEFAULT_SCOPES),
-        widget=forms.CheckboxSelectMultiple,
-    )
-    origins = forms.CharField(
-        label=_("Sites whose pages may use it"),
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 40}),
-        help_text=_("One a line, such as https://pages.example. Without any only apps may."),
-    )
-    rate = forms.CharField(
-        label=_("At most"),
-        required=False,
-        max_length=20,
-        help_text=_("Requests of all who use it together, such as 600/min. Empty: no bound of its own."),
-    )
-
-    def clean_origins(self) -> list[str]:
-        origins = self.cleaned_data["origins"].split()
-        for origin in origins:
-            if not is_origin(origin):
-                wrong = _("A site is written like https://pages.example, without a path; found %(found)s.")
-                raise forms.ValidationError(wrong, params={"found": origin})
-        return origins
-
-    def clean_rate(self) -> str:
-        rate: str = self.cleaned_data["rate"]
-        if rate and not is_rate(rate):
-            raise forms.ValidationError(_("A rate is written like 600/min."))
-        return rate
 
 
 class ApiKeyAdmin(PanelAdmin):
@@ -144,6 +100,7 @@ class ApiKeyAdmin(PanelAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/rotate/", view(self.rotate_view), name="metarec_apikey_rotate"),
+            path("<int:pk>/shown/", view(self.shown_view), name="metarec_apikey_shown"),
             path("<int:pk>/revoke/", view(self.revoke_view), name="metarec_apikey_revoke"),
             *super().get_urls(),
         ]
@@ -159,7 +116,7 @@ class ApiKeyAdmin(PanelAdmin):
                     given["name"], scopes=given["scopes"], origins=given["origins"], rate=given["rate"]
                 )
                 self.note(request, row, gettext("Issued."), ADDITION)
-            return self._show(request, row, key)
+            return self._shown_next(request, row, key)
         return self.page(
             request, "api_keys/issue.html", gettext("New API key"), form=form, back=self.url("changelist")
         )
@@ -171,7 +128,7 @@ class ApiKeyAdmin(PanelAdmin):
         if request.method != "POST":
             return self._ask(request, get_object_or_404(ApiKey, pk=pk), "rotate")
         hours = request.POST.get("hours", "")
-        if not hours.isdecimal() or int(hours) not in OVERLAPS:
+        if hours not in map(str, OVERLAPS):
             return self._ask(
                 request, get_object_or_404(ApiKey, pk=pk), "rotate", gettext("Choose how long."), 400
             )
@@ -187,7 +144,7 @@ class ApiKeyAdmin(PanelAdmin):
                 words % {"new": new.prefix, "until": row.expires_at and row.expires_at.isoformat()},
             )
             self.note(request, new, gettext("Issued in place of %(old)s.") % {"old": row.prefix}, ADDITION)
-        return self._show(request, new, key, old=row)
+        return self._shown_next(request, new, key)
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         self.require(request, OPERATE)
@@ -221,7 +178,27 @@ class ApiKeyAdmin(PanelAdmin):
             overlaps=OVERLAPS.items(), chosen=168, problem=problem, back=self.url("changelist"),
         )  # fmt: skip
 
-    def _show(self, request: HttpRequest, row: ApiKey, key: str, old: ApiKey | None = None) -> HttpResponse:
+    def _shown_next(self, request: HttpRequest, row: ApiKey, key: str) -> HttpResponse:
+        """Lead to a page that shows the key: whoever reloads an answer to a form would make one more."""
+        request.session[NEW] = {"row": row.pk, "key": key, "at": time.time()}
+        return HttpResponseRedirect(self.url("shown", row.pk))
+
+    @method_decorator(never_cache)
+    @method_decorator(require_GET)
+    def shown_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show a new key to whoever made it, once and soon; from then on it lies nowhere."""
+        self.require(request, OPERATE)
+        row, new = get_object_or_404(ApiKey, pk=pk), request.session.get(NEW, {})
+        waits = new.get("row") == pk
+        if waits:
+            del request.session[NEW]
+        if not waits or time.time() - new["at"] > SECONDS:
+            said = gettext(
+                "The key %(key)s was shown already, or not looked at in time. Replace it, if you have no copy of it."
+            )
+            messages.warning(request, said % {"key": row.prefix})
+            return HttpResponseRedirect(self.url("change", pk))
+        key, old = new["key"], ApiKey.objects.filter(replaced_by=row).first()
         return self.page(
             request, "api_keys/shown.html", gettext("Your new API key"), row=row, key=key, old=old,
             overlap=old is not None and bool(old.expires_at and old.expires_at > timezone.now()),

@@ -1,0 +1,1 @@
+"""Publishable keys of the REST API."""
