@@ -171,8 +171,8 @@ class Board:
     )  # events of each of the last whole days, zeros too
     lists_by_block: Sequence[ListRow] = ()
     lists: Sequence[ListRow] = ()  # one for each placement and variant
-    lists_whole: Sequence[ListRow] = ()  # of the whole days that are compared, for each of them
-    lists_before: Sequence[ListRow] = ()  # of as many days before them
+    lists_whole: Sequence[ListRow] = ()  # one of all whole days that are compared, if any
+    lists_before: Sequence[ListRow] = ()  # and one of as many days before them
     lists_since: date | None = None  # the first day of which lists were counted
     answers: Answers = field(default_factory=Answers)
     served: Version | None = None

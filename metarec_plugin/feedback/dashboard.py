@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from operator import add
 from typing import Any
 
 from django.db.models import CharField, DateTimeField, F, Q, QuerySet, Subquery, Value
@@ -26,7 +27,6 @@ from metarec_plugin.feedback.board import (
     Span,
     Version,
     span_of,
-    together_of,
 )
 from metarec_plugin.feedback.day_sums import BEFORE, BY_PLACEMENT, answer_sums, event_sums, list_sums
 from metarec_plugin.feedback.prepared import rows_of
@@ -137,36 +137,45 @@ def _daily(counted: Counted, today: date) -> dict[date, int]:
     return {day: sums[day] for i in range((today - first).days) for day in [first + timedelta(days=i)]}
 
 
+Listed = tuple[int, Sequence[float]]  # the most distinct products of a day, and sums in the order of OF_LISTS
+
+
 def _lists(span: Span) -> dict[str, Any]:
     """The fields of the board on lists: by block, by placement and variant, and of the days that are compared."""
-    blocks: dict[date, list[ListRow]] = defaultdict(list)
-    placements, whole, before, first = [], [], [], None
+    blocks: dict[date, Listed] = {}
+    whole: dict[date, Listed] = {}
+    placements, before, first = [], [], None
+    start, middle, today = span.since, span.whole, span.until
     for day, part, placement, variant, most, *sums in list_sums(span):
-        n, x, xx, *rest = (float(each or 0) for each in sums)
-        outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
         if part == BY_PLACEMENT:
-            placements.append(ListRow(span.since, placement, variant, most, outcomes))
+            placements.append(_row(start, (most, sums), placement, variant))
         elif part == BEFORE:
             first = day
-            before += [ListRow(span.before, "", "", most, outcomes)] if n else []
+            before += [_row(span.before, (most, sums))] if sums[0] else []
         else:
-            if day >= span.since:
-                start = span.block_of[day]
-                blocks[start].append(ListRow(start, "", "", most, outcomes))
-            if span.whole <= day < span.until:
-                whole.append(ListRow(span.whole, "", "", most, outcomes))
+            if day >= start:
+                _add(blocks, span.block_of[day], (most, sums))
+            if middle <= day < today:
+                _add(whole, middle, (most, sums))
     return {
-        "lists_by_block": [_joined(rows) for rows in blocks.values()],
-        "lists": sorted(placements, key=_named), "lists_whole": whole, "lists_before": before, "lists_since": first,
-    }  # fmt: skip
+        "lists_by_block": [_row(block, found) for block, found in blocks.items()],
+        "lists": sorted(placements, key=_named),
+        "lists_whole": [_row(middle, found) for found in whole.values()],
+        "lists_before": before,
+        "lists_since": first,
+    }
 
 
-def _joined(rows: Sequence[ListRow]) -> ListRow:
-    """The days of a block as one."""
-    if len(rows) == 1:
-        return rows[0]
-    outcomes = {outcome: together_of(rows, outcome) for outcome in OUTCOMES}
-    return ListRow(rows[0].start, "", "", max(row.products for row in rows), outcomes)
+def _add(found: dict[date, Listed], key: date, more: Listed) -> None:
+    known = found.get(key)
+    found[key] = more if known is None else (max(known[0], more[0]), list(map(add, known[1], more[1])))
+
+
+def _row(start: date, found: Listed, placement: str = "", variant: str = "") -> ListRow:
+    most, sums = found
+    n, x, xx, *rest = map(float, sums)
+    outcomes = {outcome: Sums(n, x, xx, *rest[3 * i : 3 * i + 3]) for i, outcome in enumerate(OUTCOMES)}
+    return ListRow(start, placement, variant, most, outcomes)
 
 
 def _named(row: ListRow) -> tuple[str, str]:
