@@ -1,4 +1,5 @@
-"""The admin panel: see, decide, act. Importing it registers its pages on the site of `django.contrib.admin`.
+"""The admin panel: see, decide, act. Importing it registers its pages on the site of `django.contrib.admin`, and
+keeps what the log of changes says of people who are deleted.
 
 A shop with a site of its own calls `register(site)`.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 
+from metarec_plugin.admin import departed
 from metarec_plugin.admin.pages import PAGES
 
 __all__ = ["register"]
@@ -21,3 +23,4 @@ def register(site: AdminSite) -> None:
 
 
 register(admin.site)
+departed.connect()

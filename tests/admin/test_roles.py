@@ -181,6 +181,23 @@ def test_the_log_of_changes_says_who_when_what_and_links_it(viewer, operator, dj
     assert f'href="{line["url"]}"' in found.content.decode()
 
 
+def test_lines_that_go_with_a_deleted_user_stand_in_the_log_of_the_server(viewer, operator, caplog):
+    row, _key = ApiKey.issue("app")
+    address = reverse("admin:metarec_apikey_revoke", args=[row.pk])
+    operator.post(address, {"stamp": operator.get(address).context["stamp"]})
+    user = User.objects.get(username="operator")
+    theirs = ContentType.objects.get_for_model(User)
+    LogEntry.objects.create(user=user, content_type=theirs, action_flag=2, change_message="of the shop")
+    user.delete()
+    assert not LogEntry.objects.exists()
+    (line,) = [each.getMessage() for each in caplog.records if "deleted with its user" in each.message]
+    assert "who='operator'" in line
+    assert f"of=apikey id={row.pk}" in line
+    assert "says='Revoked.'" in line
+    page = viewer.get(reverse("admin:metarec_subject_audit")).content.decode()
+    assert "deletes the lines of a user who is deleted" in page
+
+
 def test_the_log_of_changes_is_bounded_and_holds_ours_alone(viewer, monkeypatch):
     monkeypatch.setattr(BoundedPaginator, "MOST", 120)
     user = User.objects.get(username="viewer")

@@ -241,6 +241,15 @@ def test_a_stale_form_is_refused_with_words_that_name_who_was_faster(make, promo
         assert served() == other
 
 
+def test_who_was_faster_and_was_deleted_since_is_not_named(make, promoter, person):
+    seen, chosen, other = make(promote=True), make(), make()
+    person("colleague", "promote_model").post(url("promote", other.pk), {"expected": str(seen.pk)})
+    User.objects.get(username="colleague").delete()
+    answer = promoter.post(url("promote", chosen.pk), {"expected": str(seen.pk)})
+    assert answer.status_code == 409
+    assert "was promoted meanwhile; nothing was changed" in answer.content.decode()
+
+
 def test_a_form_that_says_nothing_of_what_was_served_is_stale(make, promoter):
     now, chosen = make(promote=True), make()
     assert promoter.post(url("promote", chosen.pk)).status_code == 409
