@@ -12,6 +12,7 @@ class MetaRecConfig(AppConfig):
 
     def ready(self) -> None:
         from metarec_plugin import checks  # noqa: F401  (registers the system checks)
-        from metarec_plugin.collect import receivers
+        from metarec_plugin.collect import pulses, receivers
 
         receivers.connect()
+        pulses.connect()

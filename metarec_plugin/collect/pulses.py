@@ -11,6 +11,9 @@ What `Pulse.says` holds, by name; a time is ISO 8601, a day too:
   shop shows). unknown, distance, expected and expected_high are None where there is nothing to compare.
 - "worker:<queue>": host, pid; `Pulse.at` is when a worker of the queue gave its last sign.
 - "turn:<what>": nothing; the row is locked by whoever decides about `<what>`, see `wait_for_turn`.
+- "experiments": nothing; `Pulse.at` is when somebody last measured large experiments (see feedback/claim.py).
+- "experiment:<key>": what a large experiment's report is made of, as `feedback.measuring` measured it at `Pulse.at`;
+  started (of which start), seconds (that it took). It goes when the experiment goes.
 - "asked:<queue>": nothing; `Pulse.at` is when a sign was asked for last, of a queue that may have no worker.
 """
 
@@ -20,11 +23,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import router
+from django.db.models.signals import post_delete
 from django.utils import timezone
 
-from metarec_plugin.models import Pulse
+from metarec_plugin.models import Experiment, Pulse
 
-ROLLUP, DRIFT = "rollup", "drift"
+ROLLUP, DRIFT, EXPERIMENTS = "rollup", "drift", "experiments"
+EXPERIMENT = "experiment:"
 
 
 def worker(queue: str) -> str:
@@ -35,6 +40,20 @@ def worker(queue: str) -> str:
 def asked(queue: str) -> str:
     """The name under which it is noted that the workers of a queue were asked for a sign."""
     return f"asked:{queue}"
+
+
+def experiment(key: object) -> str:
+    """The name under which it is kept what an experiment's report is made of."""
+    return f"{EXPERIMENT}{key}"
+
+
+def connect() -> None:
+    """Let what is kept of an experiment go with it."""
+    post_delete.connect(_experiment_gone, sender=Experiment, dispatch_uid="metarec.experiment_gone")
+
+
+def _experiment_gone(*, instance: Experiment, using: str, **kwargs: object) -> None:
+    Pulse.objects.using(using).filter(pk=experiment(instance.pk)).delete()
 
 
 def beat(name: str, *, at: datetime | None = None, **says: Any) -> None:

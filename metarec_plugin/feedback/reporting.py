@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
-from django.db.models import Count
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from metarec_plugin.feedback.attribution import WINDOWS, Windows
-from metarec_plugin.feedback.outcomes import Outcome, crossed_subjects, outcomes_of
+from metarec_plugin.feedback.measuring import METRICS, Measured, measure, shares_of
 from metarec_plugin.feedback.power import POWER, detectable
 from metarec_plugin.feedback.result import (
     DIFFERENT,
@@ -36,11 +35,8 @@ from metarec_plugin.feedback.statistics import (
     compare_at_horizon,
     sample_ratio,
 )
-from metarec_plugin.models import Experiment, Exposure
+from metarec_plugin.models import Experiment
 
-RATES = ("click", "basket", "conversion", "attributed_conversion")
-AMOUNTS = ("revenue", "attributed_revenue")
-METRICS = ("click", "basket", "conversion", "revenue", "attributed_conversion", "attributed_revenue")
 WORDS = {  # what each is called in a sentence
     "click": gettext_lazy("click"),
     "basket": gettext_lazy("basket"),
@@ -52,22 +48,25 @@ WORDS = {  # what each is called in a sentence
 
 
 def report(experiment: Experiment, windows: Windows = WINDOWS) -> Report:
-    """Say what is known of an experiment by now.
+    """Say what is known of an experiment by now. Reads what every subject of it did."""
+    return judge(experiment, measure(experiment, windows))
+
+
+def judge(experiment: Experiment, measured: Measured) -> Report:
+    """Say what was known of an experiment when it was measured. Reads nothing.
 
     No figures where the split is wrong: whoever is missing may be missing for what they did. A fixed design compares
     the first `horizon` subjects, whenever it is read, and nothing before they are there.
     """
-    draft = experiment.state == Experiment.State.DRAFT  # whose variants were not checked yet
-    variants = () if draft else experiment.variants
-    shares = {str(variant["name"]): float(variant["share"]) for variant in variants}
-    counts = _exposed(experiment)
-    ratio, subjects = sample_ratio(counts, shares), sum(counts.values())
+    draft = measured.state == Experiment.State.DRAFT
+    shares = {} if draft else shares_of(experiment)
+    ratio, subjects = sample_ratio(measured.counts, shares), sum(measured.counts.values())
     found = Report(
         name=experiment.name, placement=experiment.placement, mode=experiment.mode, design=experiment.design,
-        goal=experiment.goal, state=experiment.state,
+        goal=experiment.goal, state=measured.state,
         started_at=experiment.started_at, stopped_at=experiment.stopped_at,
         subjects=subjects, horizon=experiment.horizon, sample_ratio=ratio, status=EMPTY, verdict="",
-        rows=tuple(Row(name, share, counts.get(name, 0)) for name, share in shares.items()),
+        rows=tuple(Row(name, share, measured.counts.get(name, 0)) for name, share in shares.items()),
     )  # fmt: skip
     if draft:
         return replace(found, status=DRAFT, verdict=_("It was not started yet."))
@@ -76,44 +75,12 @@ def report(experiment: Experiment, windows: Windows = WINDOWS) -> Report:
     if ratio.alarm:
         return replace(found, status=RATIO, verdict=_of_ratio(found))
     fixed = experiment.design == Experiment.Design.FIXED
-    measured = _measured(shares, outcomes_of(experiment, experiment.horizon if fixed else None, windows))
     return _judged(
         found, measured, early=fixed and subjects < experiment.horizon, notes=_notes(experiment, measured)
     )
 
 
-def _exposed(experiment: Experiment) -> dict[str, int]:
-    rows = Exposure.objects.filter(experiment=experiment).order_by().values("variant").annotate(n=Count("pk"))
-    return dict(rows.values_list("variant", "n"))
-
-
-@dataclass
-class _Measured:
-    """Sums over the subjects, by variant and metric."""
-
-    moments: dict[str, dict[str, Moments]]
-    control: str
-    unpriced: int = 0
-    subjects: int = 0
-
-
-def _measured(shares: Mapping[str, float], outcomes: Iterable[Outcome]) -> _Measured:
-    """Add up outcomes as they come: no subject is held."""
-    names = list(shares)
-    found = _Measured(
-        {name: {metric: Moments(binary=metric in RATES) for metric in METRICS} for name in names},
-        control=names[0],
-    )
-    for outcome in outcomes:
-        own = found.moments[outcome.variant]
-        for metric in METRICS:
-            own[metric] = own[metric].plus(float(getattr(outcome, metric)))
-        found.unpriced += outcome.unpriced
-        found.subjects += 1
-    return found
-
-
-def _judged(found: Report, measured: _Measured, *, early: bool, notes: Sequence[str]) -> Report:
+def _judged(found: Report, measured: Measured, *, early: bool, notes: Sequence[str]) -> Report:
     rows = tuple(replace(row, figures=_figures(found, row, measured, early)) for row in found.rows)
     found = replace(found, rows=rows)
     status = EARLY if early else _status(found)
@@ -121,9 +88,9 @@ def _judged(found: Report, measured: _Measured, *, early: bool, notes: Sequence[
     return replace(found, status=status, verdict=_verdict(found, status), notes=(*notes, *more))
 
 
-def _figures(found: Report, row: Row, measured: _Measured, early: bool) -> tuple[Figure, ...]:
-    own, control = measured.moments[row.variant], measured.moments[measured.control]
-    compared = row.variant != measured.control and not early
+def _figures(found: Report, row: Row, measured: Measured, early: bool) -> tuple[Figure, ...]:
+    own, control = measured.moments[row.variant], measured.moments[found.rows[0].variant]
+    compared = row.variant != found.rows[0].variant and not early
     return tuple(
         Figure(
             metric,
@@ -224,7 +191,7 @@ def _verdict(found: Report, status: str) -> str:
     return f"{alike} {alarm % {'said': said, 'rate': _percent(ALPHA)}}"
 
 
-def _notes(experiment: Experiment, measured: _Measured) -> list[str]:
+def _notes(experiment: Experiment, measured: Measured) -> list[str]:
     notes = []
     if experiment.design == Experiment.Design.FIXED and measured.subjects == experiment.horizon:
         notes.append(_("The figures are those of the first %(n)s subjects.") % {"n": _n(measured.subjects)})
@@ -244,7 +211,7 @@ def _notes(experiment: Experiment, measured: _Measured) -> list[str]:
             )
             % {"n": _n(measured.unpriced)}
         )
-    if crossed := crossed_subjects(experiment):
+    if crossed := measured.crossed:
         notes.append(
             ngettext(
                 "%(n)s subject was shown another variant, too; it counts for the one that it met first.",
@@ -256,8 +223,8 @@ def _notes(experiment: Experiment, measured: _Measured) -> list[str]:
     return notes
 
 
-def _power_notes(found: Report, measured: _Measured) -> list[str]:
-    control = measured.moments[measured.control][found.goal]
+def _power_notes(found: Report, measured: Measured) -> list[str]:
+    control = measured.moments[found.rows[0].variant][found.goal]
     if found.design != Experiment.Design.FIXED or not control.mean:
         return []
     alpha = _alpha(found, found.goal)

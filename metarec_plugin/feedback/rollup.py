@@ -64,7 +64,7 @@ def roll_up(
         log.warning("roll-up taken over by another worker days=%d", days)
         return {"days": days, "left": 0, "seconds": time.perf_counter() - began, "until": None, "busy": True}
     except BaseException:
-        _give_up(claim)
+        claim.give_up()
         raise
     seconds = round(time.perf_counter() - began, 3)
     told = {"days": days, "left": left, "seconds": seconds, "until": now.isoformat()}
@@ -90,11 +90,3 @@ def _count(day: date, now: datetime, claim: Claim, ledger: Ledger, whole: Kept) 
             empty = empty and not own.exists()
         ledger.note(day, now, empty=empty)
         claim.hold(ledger.says())
-
-
-def _give_up(claim: Claim) -> None:
-    """Leave the claim to the next call; what stopped this one is about to be raised."""
-    try:
-        claim.release()
-    except Exception:
-        log.exception("the claim of a failed roll-up stays until its lease is over")

@@ -7,7 +7,14 @@ survive a fork) and `metarec.cpu` for everything short.
 from metarec_plugin.tasks.adaptation import refresh_states
 from metarec_plugin.tasks.beating import beat
 from metarec_plugin.tasks.training import enqueue, recover_runs, start_run, train
-from metarec_plugin.tasks.upkeep import compare_shadow, expire, prune, roll_up, sync_orders
+from metarec_plugin.tasks.upkeep import (
+    compare_shadow,
+    expire,
+    prune,
+    report_experiments,
+    roll_up,
+    sync_orders,
+)
 
 __all__ = [
     "beat",
@@ -17,6 +24,7 @@ __all__ = [
     "prune",
     "recover_runs",
     "refresh_states",
+    "report_experiments",
     "roll_up",
     "start_run",
     "sync_orders",

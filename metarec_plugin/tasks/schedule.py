@@ -16,13 +16,14 @@ SCHEDULE = (
     ("metarec.refresh_states", "MetaRec: refresh subject states", 60),
     ("metarec.sync_orders", "MetaRec: sync orders", 300),
     ("metarec.roll_up", "MetaRec: count events and lists by day", 300),
+    ("metarec.report_experiments", "MetaRec: report large experiments", 900),
     ("metarec.beat", "MetaRec: signs of life of the workers", 60),
     ("metarec.expire", "MetaRec: delete what is kept no longer", 86_400),
     ("metarec.prune", "MetaRec: prune bundles, checkpoints and messages", 3600),
     ("metarec.compare_shadow", "MetaRec: compare the version in shadow", 3600),
 )
 # seconds after which a message that no worker has taken is dropped: the next one says all that it says
-EXPIRES = {"metarec.roll_up": 300, "metarec.beat": 60}
+EXPIRES = {"metarec.roll_up": 300, "metarec.report_experiments": 900, "metarec.beat": 60}
 
 
 def install() -> list[str]:

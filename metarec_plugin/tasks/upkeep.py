@@ -8,7 +8,7 @@ from celery import current_app, shared_task
 
 from metarec_plugin.collect import retention
 from metarec_plugin.collect.sync import sync
-from metarec_plugin.feedback import rollup
+from metarec_plugin.feedback import kept_reports, rollup
 
 
 @shared_task(name="metarec.sync_orders", ignore_result=True)
@@ -21,6 +21,12 @@ def sync_orders() -> None:
 def roll_up() -> None:
     """Bring the counts by day that the panel reads up to date."""
     rollup.roll_up()
+
+
+@shared_task(name="metarec.report_experiments", ignore_result=True)
+def report_experiments() -> None:
+    """Measure large experiments for the pages that show their reports."""
+    kept_reports.keep_reports()
 
 
 @shared_task(name="metarec.expire", ignore_result=True)

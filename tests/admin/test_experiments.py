@@ -8,12 +8,14 @@ import pytest
 from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
-from metarec_plugin.feedback import reporting
+from metarec_plugin.admin.experiments import report as admin_report
+from metarec_plugin.feedback import kept_reports, reporting
 from metarec_plugin.feedback.planning import plan_of
 from metarec_plugin.feedback.power import subjects_for_rate
 from metarec_plugin.feedback.reporting import report
-from metarec_plugin.models import Experiment, PlacementDay
+from metarec_plugin.models import Experiment, PlacementDay, Pulse
 from metarec_plugin.serve import policy
 from tests.admin.merchant import audited, sent, words
 from tests.feedback.logs import draft, filled
@@ -198,8 +200,31 @@ def test_before_its_horizon_it_says_how_far_it_is(viewer):
 def test_the_list_says_the_verdict_of_each_and_keeps_it_for_a_while(viewer, django_assert_max_num_queries):
     filled(50, 50, bought=(5, 30), horizon=100)
     assert "bold is above control in conversion." in words(viewer.get(LIST))
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         assert "bold is above control in conversion." in words(viewer.get(LIST))
+
+
+def test_pages_of_a_large_one_read_what_a_task_kept(operator, monkeypatch, django_assert_max_num_queries):
+    row = filled(50, 50, bought=(5, 30), horizon=100)
+    monkeypatch.setattr(kept_reports, "LARGE", 60)
+    with monkeypatch.context() as forbidden:
+        for where in (kept_reports, admin_report):
+            forbidden.setattr(where, "report", lambda row: pytest.fail("worked out while somebody waits"))
+        for url in (LIST, page_of(row), page_of(row, "stop")):
+            page = words(operator.get(url))
+            assert "metarec.report_experiments" in page
+            assert "bold is above control" not in page
+        assert operator.get(page_of(row), {"csv": "rates"}).status_code == 404
+        kept_reports.keep_reports()
+        at = date_format(
+            timezone.localtime(Pulse.objects.get(pk=f"experiment:{row.pk}").at), "DATETIME_FORMAT"
+        )
+        for url in (LIST, page_of(row), page_of(row, "stop")):
+            with django_assert_max_num_queries(10):
+                page = words(operator.get(url))
+            assert "bold is above control in conversion." in page
+            assert f"as of {at}" in page
+        assert operator.get(page_of(row), {"csv": "rates"}).status_code == 200
 
 
 def test_verdicts_and_the_words_in_them_are_translated(db, monkeypatch):

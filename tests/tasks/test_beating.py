@@ -76,7 +76,7 @@ def test_a_broker_that_is_down_is_no_reason_to_be_silent(monkeypatch, caplog):
 def test_messages_that_nobody_took_expire():
     schedule.install()
     expiring = PeriodicTask.objects.exclude(expire_seconds=None).values_list("task", "expire_seconds")
-    assert dict(expiring) == {"metarec.beat": 60, "metarec.roll_up": 300}
+    assert dict(expiring) == {"metarec.beat": 60, "metarec.roll_up": 300, "metarec.report_experiments": 900}
 
 
 def test_the_task_brings_the_counts_up_to_date():

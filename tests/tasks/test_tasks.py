@@ -93,6 +93,7 @@ def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
         tasks.prune,
         tasks.recover_runs,
         tasks.refresh_states,
+        tasks.report_experiments,
         tasks.roll_up,
         tasks.sync_orders,
     )

@@ -25,21 +25,12 @@ from metarec_plugin.admin.experiments.form import (
     variant_forms,
     variants_of,
 )
-from metarec_plugin.admin.experiments.report import (
-    against,
-    pictures,
-    plan_words,
-    progress,
-    remarks,
-    split_chart,
-    tone_of,
-    variants_in_words,
-    verdicts,
-)
+from metarec_plugin.admin.experiments.report import about, plan_words, variants_in_words, verdicts
 from metarec_plugin.admin.numbers import whole
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidRule
-from metarec_plugin.feedback.experiments import report, start, stop, validate
+from metarec_plugin.feedback.experiments import start, stop, validate
+from metarec_plugin.feedback.kept_reports import known
 from metarec_plugin.feedback.planning import plan_of
 from metarec_plugin.models import Experiment
 from metarec_plugin.serve.placements import check_options
@@ -110,17 +101,18 @@ class ExperimentAdmin(PanelAdmin):
     def report_view(self, request: HttpRequest, pk: int) -> Any:
         self.require(request)
         row = get_object_or_404(Experiment, pk=pk)
-        found = report(row)
-        charts = {chart.key: chart for chart in (split_chart(found), *pictures(found)) if chart}
+        said = known(row)
+        shown = about(said.report) if said else {}
+        charts = {chart.key: chart for chart in shown.get("pictures", ())}
         if (wanted := request.GET.get("csv")) is not None:
             if wanted not in charts:
                 raise Http404
             return charts[wanted].as_csv()
         return self.page(
             request, "experiments/report.html", _("Experiment %(name)s") % {"name": row.name},
-            row=row, found=found, tone=tone_of(found), state_tone=STATE_TONES.get(row.state, ""),
-            split=charts.pop("split", None), charts=list(charts.values()), remarks=remarks(found),
-            progress=progress(found), against=against(found), start_url=self.url("start", pk),
+            **shown, row=row, at=said.at if said else None, kept=bool(said and said.kept),
+            state_tone=STATE_TONES.get(row.state, ""),
+            split=charts.pop("split", None), charts=list(charts.values()), start_url=self.url("start", pk),
             stop_url=self.url("stop", pk),
             edit_url=self.url("change", pk), made_from=made_from(row), variants=variants_in_words(row),
             again_url=f"{self.url('add')}?like={pk}", history_url=self.url("history", pk),
@@ -137,9 +129,11 @@ class ExperimentAdmin(PanelAdmin):
         self.require(request, OPERATE)
         row = get_object_or_404(Experiment, pk=pk)
         if request.method != "POST":
+            said = known(row)
             return self.page(
                 request, "experiments/stop.html", _("Stop %(name)s?") % {"name": row.name}, row=row,
-                made_from=made_from(row), found=report(row), back=self.url("report", pk),
+                made_from=made_from(row), found=said.report if said else None,
+                at=said.at if said else None, back=self.url("report", pk),
             )  # fmt: skip
         return self._do(request, pk, lambda row: stop(row, by=self._who(request)), _("Stopped"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
@@ -14,8 +15,9 @@ from django.utils.translation import gettext as _
 from metarec_plugin.admin.charts import INTERVAL, MONEY, NONE, PERCENT, Chart, Column, shown
 from metarec_plugin.admin.placements.words import LABELS, value_words
 from metarec_plugin.feedback.experiments import report
+from metarec_plugin.feedback.kept_reports import is_large, known_of
+from metarec_plugin.feedback.measuring import AMOUNTS, METRICS, RATES
 from metarec_plugin.feedback.planning import Plan
-from metarec_plugin.feedback.reporting import AMOUNTS, METRICS, RATES
 from metarec_plugin.feedback.result import DIFFERENT, DRAFT, EARLY, EMPTY, OPEN, RATIO, Figure, Report
 from metarec_plugin.models import Experiment
 
@@ -48,26 +50,40 @@ def tone_of(found: Report) -> str:
 
 
 def verdicts(rows: list[Experiment]) -> dict[int, dict[str, Any]]:
-    """The verdict of each, by its key, with the moment it is of; kept for FRESH seconds.
+    """The verdict of each, by its key, with the moment it is of; those of small experiments are kept for FRESH seconds.
 
-    Some may be missing: at most ANEW are worked out for one list, since each reads what every shopper of it did.
+    A large one that no task has measured yet says that it `waits`. Some may be missing: at most ANEW are worked out.
     """
     language = get_language()  # the sentences are translated
+    kept = known_of(rows)
     keys = {row.pk: f"metarec:verdict:{row.pk}:{row.updated_at.timestamp()}:{language}" for row in rows}
-    known = cache.get_many(keys.values())
+    known = cache.get_many(key for pk, key in keys.items() if pk not in kept)
     found: dict[int, dict[str, Any]] = {}
     left = ANEW
     for row in rows:
-        said = known.get(keys[row.pk])
-        if said is None and (row.state == Experiment.State.DRAFT or left):
-            left -= row.state != Experiment.State.DRAFT
-            made = report(row)
-            said = {"says": made.verdict, "tone": tone_of(made), "at": timezone.now()}
-            if row.state != Experiment.State.DRAFT:
+        said = _said(kept[row.pk].report, kept[row.pk].at) if row.pk in kept else known.get(keys[row.pk])
+        if said is None and row.state == Experiment.State.DRAFT:
+            said = _said(report(row), timezone.now())
+        elif said is None and left:
+            left -= 1
+            said = {"waits": True} if is_large(row) else _said(report(row), timezone.now())
+            if "waits" not in said:
                 cache.set(keys[row.pk], said, FRESH)
         if said is not None:
             found[row.pk] = said
     return found
+
+
+def _said(found: Report, at: datetime) -> dict[str, Any]:
+    return {"says": found.verdict, "tone": tone_of(found), "at": at}
+
+
+def about(found: Report) -> dict[str, Any]:
+    """What the page of an experiment shows of its report; the split is the first of the pictures."""
+    return {
+        "found": found, "tone": tone_of(found), "pictures": [split_chart(found), *pictures(found)],
+        "remarks": remarks(found), "progress": progress(found), "against": against(found),
+    }  # fmt: skip
 
 
 def split_words(found: Report) -> str:

@@ -41,6 +41,7 @@ class Shown:
             "metarec.expire": _("delete what is kept no longer"),
             "metarec.prune": _("delete old model files, checkpoints and messages"),
             "metarec.roll_up": _("count events and lists by day for the dashboard"),
+            "metarec.report_experiments": _("work out the reports of large experiments"),
         }
         return words.get(task) or str(self.row.name).removeprefix("MetaRec: ")
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.feedback.experiments import report, start, stop
-from metarec_plugin.feedback.reporting import AMOUNTS
+from metarec_plugin.feedback.measuring import AMOUNTS
 from metarec_plugin.feedback.result import Comparison, Figure, Report
 from metarec_plugin.models import Experiment
 from metarec_plugin.serve.placements import check_options

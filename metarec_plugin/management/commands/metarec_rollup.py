@@ -8,13 +8,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from metarec_plugin.exceptions import MetaRecError
+from metarec_plugin.feedback.kept_reports import keep_reports
 from metarec_plugin.feedback.rollup import roll_up
 
 
 class Command(BaseCommand):
     help = (
         "Counts the events and lists of each day for the panel, as the task metarec.roll_up does: today and yesterday, "
-        "days that rows came to, and those that were last counted a day ago."
+        "days that rows came to, and those that were last counted a day ago. Then works out the reports of large "
+        "experiments, as the task metarec.report_experiments does."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,8 +31,13 @@ class Command(BaseCommand):
 
             try:
                 said = roll_up(full=full, progress=progress)
+                reports = keep_reports()
             except MetaRecError as error:
                 raise CommandError(str(error)) from error
+        if reports["kept"] or reports["left"]:
+            self.stdout.write(
+                f"Large experiments: {reports['kept']:,} reports worked out, {reports['left']:,} left."
+            )
         if said["busy"]:
             self.stdout.write("Another worker is at it; nothing to do.")
             return
