@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 from django.db.models import Count
@@ -19,8 +20,9 @@ from metarec_plugin.storefront import get_storefront
 
 DAYS = 7
 EVERY = timedelta(days=1)
-DRAWS = 50
+DRAWS = 100
 HIGH = 0.95
+RAREST = 10_000  # up to which number of subjects who chose the rarest product that number is looked for
 Chosen = dict[str, tuple[int, int]]  # by product: events, and subjects who chose it
 
 
@@ -29,8 +31,8 @@ class Drift:
     """unknown: share of events on products without a place in the model.
 
     distance: half the sum of absolute differences between the shares of products and the prior's (total variation).
-    expected, expected_high: that of a sample of so many choices from the prior itself, which chance alone moves. All
-    are None where there is nothing to compare.
+    expected, expected_high: that of two samples of one shop, which chance alone moves: one as large as what was chosen
+    now, one as large as what the prior was made of. All are None where there is nothing to compare.
     """
 
     unknown: float | None = None
@@ -79,8 +81,7 @@ def drift_of(model: OnlineModel, chosen: Chosen) -> Drift:
     if not n_choices:
         return Drift(unknown)
     prior = _shares(model.log_prior)
-    draw = np.random.default_rng(0).multinomial
-    by_chance = [_distance(draw(n_choices, prior) / n_choices, prior) for _ in range(DRAWS)]
+    by_chance = _by_chance(_behind(prior), subjects)
     return Drift(
         unknown,
         distance=_distance(subjects / n_choices, prior),
@@ -99,6 +100,36 @@ def _chosen(now: datetime) -> Chosen:
 def _shares(log_prior: np.ndarray) -> np.ndarray:
     """(N,) float64 shares that add up to 1."""
     weights = np.exp(log_prior.astype(np.float64) - log_prior.max())
+    shares: np.ndarray = weights / weights.sum()
+    return shares
+
+
+def _behind(prior: np.ndarray) -> np.ndarray:
+    """(N,) the numbers of subjects that a prior was made of, each with half a subject more (Dataset.log_prior).
+
+    Twice such a number is odd, so the rarest product's is the least that makes odd numbers of all. Where none up to
+    RAREST does, the rarest product counts as chosen by nobody: that makes rather too few subjects, thus too much of
+    chance, and an alarm rather too seldom.
+    """
+    rarest = np.unique(prior)[:12]  # more need more digits than float32 has
+    behind = ((2 * np.arange(RAREST) + 1)[:, None] * rarest / rarest[0] - 1) / 2  # (RAREST, up to 12)
+    fits = (np.abs(behind - np.rint(behind)) < 1e-3 + 2e-6 * behind).all(
+        axis=1
+    )  # as exact as the prior is kept
+    least = int(np.argmax(fits))  # 0 where none fits
+    return np.rint(((2 * least + 1) * prior / rarest[0] - 1) / 2).astype(np.int64)
+
+
+def _by_chance(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """(DRAWS,) distances if both were chosen alike: all choices are thrown together, and dealt out as before."""
+    both, n_now = before + now, int(now.sum())
+    deal = partial(np.random.default_rng(0).multivariate_hypergeometric, both, n_now, method="marginals")
+    dealt = (deal() for _ in range(DRAWS))
+    return np.array([_distance(each / n_now, _smoothed(both - each)) for each in dealt])
+
+
+def _smoothed(subjects: np.ndarray) -> np.ndarray:
+    weights = subjects + 0.5
     shares: np.ndarray = weights / weights.sum()
     return shares
 

@@ -8,14 +8,31 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
+from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.collect.pulses import DRIFT
 from metarec_plugin.feedback import drift
 from metarec_plugin.feedback.drift import Drift, drift_of, note_drift
 from metarec_plugin.models import ModelVersion, Pulse
+from metarec_plugin.publish.bundle import Bundle
 from tests import bundles
 from tests.feedback.logs import ago, did
 
-MODEL = bundles.model("popularity", n_products=40)
+
+def fitted_on(counts) -> OnlineModel:
+    """A model whose training subjects chose so much of each product, which gives its prior as it does of a dataset."""
+    weights = np.asarray(counts) + 0.5
+    own = {"log_prior": np.log(weights / weights.sum()).astype("f4")}
+    arrays = bundles.arrays("popularity", n_products=len(weights)) | own
+    return OnlineModel(Bundle("in-memory", bundles.manifest("popularity"), arrays))
+
+
+def shop(n_products: int) -> np.ndarray:
+    """How likely each product is chosen: few are often."""
+    shares = np.arange(1, n_products + 1) ** -0.9
+    return shares / shares.sum()
+
+
+MODEL = fitted_on(np.random.default_rng(5).multinomial(40_000, shop(40)))
 PRIOR = np.exp(MODEL.log_prior.astype(float)) / np.exp(MODEL.log_prior.astype(float)).sum()
 KEYS = [MODEL.key(place) for place in range(40)]
 
@@ -36,6 +53,40 @@ def test_a_small_sample_is_expected_to_lie_further_away():
         drift_of(MODEL, chosen(np.random.default_rng(7).multinomial(n, PRIOR))) for n in (30, 3000)
     )
     assert small.expected > 5 * large.expected
+
+
+# products, subjects' choices that the model was fitted on, and those of now
+SIZES = [(40, 300_000, 3000), (500, 13_000, 1000)]
+
+
+@pytest.mark.parametrize(("n_products", "before", "now"), SIZES)
+def test_it_is_rarely_found_where_nothing_moved_and_mostly_where_something_did(n_products, before, now):
+    """What was fitted on is a sample, too, and lies as far from the shop as its size lets it."""
+    still = shop(n_products)
+    moved = (
+        np.where(np.arange(n_products) < n_products // 10, 0.6, 1.0) * still
+    )  # best sellers lose two fifths
+    alarms = {"still": 0, "moved": 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        model = fitted_on(rng.multinomial(before, still))
+        for name, shares in (("still", still), ("moved", moved / moved.sum())):
+            counts = rng.multinomial(now, shares)
+            found = drift_of(model, {model.key(i): (int(n), int(n)) for i, n in enumerate(counts) if n})
+            alarms[name] += found.distance > found.expected_high
+    assert alarms["still"] <= 3
+    assert alarms["moved"] >= 17
+
+
+@pytest.mark.parametrize("counts", [[0, 3, 8, 1, 0], [7, 9, 30_000, 12], [900, 901, 1203, 2000]])
+def test_the_numbers_behind_a_prior_are_told_from_it(counts):
+    behind = drift._behind(drift._shares(fitted_on(counts).log_prior))
+    assert behind.tolist() == pytest.approx(counts, rel=1e-5)
+
+
+def test_of_another_prior_rather_too_few_choices_are_told():
+    assert drift._behind(drift._shares(fitted_on([5, 5, 5]).log_prior)).tolist() == [0, 0, 0]
+    assert drift._behind(np.array([0.1, 0.2, 0.3, 0.4])).tolist() == [0, 0, 1, 2]
 
 
 def test_other_products_than_before_are_drift():
