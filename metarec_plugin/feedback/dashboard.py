@@ -8,13 +8,18 @@ from datetime import date, datetime, timedelta
 from operator import add
 from typing import Any
 
-from django.db.models import CharField, DateTimeField, F, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Concat
 from django.utils import timezone
 
 from metarec_plugin.collect.days import day_of
 from metarec_plugin.collect.pulses import ROLLUP
 from metarec_plugin.conf import get_config
+from metarec_plugin.feedback.asked import (
+    PLACEMENT,
+    asked_runs,
+    asked_signs,
+    asked_versions,
+    newest_event,
+)
 from metarec_plugin.feedback.board import (
     OUTCOMES,
     Answers,
@@ -24,25 +29,15 @@ from metarec_plugin.feedback.board import (
     ListRow,
     Run,
     Sign,
-    Span,
     Version,
-    span_of,
 )
 from metarec_plugin.feedback.day_sums import BEFORE, BY_PLACEMENT, answer_sums, event_sums, list_sums
 from metarec_plugin.feedback.prepared import rows_of
 from metarec_plugin.feedback.ratios import Sums
-from metarec_plugin.models import (
-    Event,
-    ModelVersion,
-    Placement,
-    Pulse,
-    TrainingRun,
-)
+from metarec_plugin.feedback.span import Span, span_of
+from metarec_plugin.models import ModelVersion, Pulse, TrainingRun
 
 USUAL_DAYS = 28  # whole days by which it is told how many events are usual
-RUNS = 5  # of the newest runs, what is looked at
-VERSIONS = 6
-PLACEMENT = "placement:"
 
 
 def read(days: int = 28, now: datetime | None = None) -> Board:
@@ -72,36 +67,15 @@ def _signs() -> tuple[dict[str, Sign], dict[str, tuple[str, ...]], datetime | No
     signs: dict[str, Sign] = {}
     placements = {name: each.strategies for name, each in get_config().placements.items()}
     last: datetime | None = None
-    for name, at, says, when in rows_of(Pulse, _asked_signs):
+    for name, at, says, when in rows_of(Pulse, asked_signs):
         if not name.startswith(PLACEMENT):
             signs[name], last = Sign(at, says or {}), when
             continue
         own = name.removeprefix(PLACEMENT)
         placements[own] = tuple(says.get("strategies") or placements.get(own) or placements["default"])
     if not signs:  # nobody gave a sign yet: the only case in which it takes a query of its own
-        last = _newest().values_list("at", flat=True).first()
+        last = newest_event().values_list("at", flat=True).first()
     return signs, placements, last
-
-
-def _asked_signs() -> QuerySet[Any, Any]:
-    return (
-        Pulse.objects.annotate(newest=Subquery(_newest()))
-        .values_list("name", "at", "says", "newest")
-        .union(
-            Placement.objects.filter(active=True)
-            .order_by()
-            .annotate(
-                key=Concat(Value(PLACEMENT), "name", output_field=CharField()),
-                newest=Value(None, output_field=DateTimeField()),
-            )
-            .values_list("key", "updated_at", "options", "newest"),
-            all=True,
-        )
-    )
-
-
-def _newest() -> QuerySet[Any, Any]:
-    return Event.objects.order_by("-at").values("at")[:1]  # from the index on `at`
 
 
 Counted = Mapping[tuple[date, str, str], tuple[int, int]]
@@ -199,21 +173,12 @@ def _answers(span: Span) -> Answers:
     return Answers(ms, stages, places, failed)
 
 
-_VERSION = ("pk", "learner", "state", "data_hash", "created", "promoted_at", "verdict")
-_METRICS = {
-    "test": F("metrics__test"),
-    "together": F("metrics__training__bought_together__formula"),
-    "again": F("metrics__training__buy_again"),
-    "before": F("previous__metrics__test"),
-}
-
-
 def _versions() -> tuple[Version | None, Before | None, list[Version]]:
     """The version that is served, the one before it, and those that were never served; their long metrics stay."""
     served = previous = None
     waiting = []
     for pk, own, state, own_hash, created, promoted_at, verdict, *more in rows_of(
-        ModelVersion, _asked_versions
+        ModelVersion, asked_versions
     ):
         is_current, before, learner, data_hash, test, together, again, before_test = more
         version = Version(
@@ -229,26 +194,9 @@ def _versions() -> tuple[Version | None, Before | None, list[Version]]:
     return served, previous, waiting
 
 
-def _asked_versions() -> QuerySet[Any, Any]:
-    return (
-        ModelVersion.objects.filter(Q(is_current=True) | Q(promoted_at=None, pruned_at=None))
-        .exclude(is_current=False, state=ModelVersion.State.BASELINE)
-        .annotate(**_METRICS)
-        .order_by("-is_current", "-created")
-        .values_list(
-            *_VERSION, "is_current", "previous_id", "previous__learner", "previous__data_hash", *_METRICS
-        )[:VERSIONS]
-    )
-
-
 def _by_k(test: Mapping[str, Any] | None) -> dict[int, tuple[float, float]]:
     return {int(k): (each["ndcg20"], each["se"]) for k, each in (test or {}).items()}
 
 
 def _runs() -> list[Run]:
-    return [Run(*row) for row in rows_of(TrainingRun, _asked_runs)]
-
-
-def _asked_runs() -> QuerySet[Any, Any]:
-    fields = ("pk", "state", "created", "rung_at", "lease_until", "finished", "progress", "error")
-    return TrainingRun.objects.order_by("-pk").values_list(*fields)[:RUNS]
+    return [Run(*row) for row in rows_of(TrainingRun, asked_runs)]

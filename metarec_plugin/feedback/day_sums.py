@@ -12,7 +12,8 @@ from typing import Any
 from django.db import connections, router
 from django.db.models import Model
 
-from metarec_plugin.feedback.board import OUTCOMES, Span
+from metarec_plugin.feedback.board import OUTCOMES
+from metarec_plugin.feedback.span import Span
 from metarec_plugin.models import AnswerDay, EventDay, PlacementDay
 
 OF_OUTCOMES = tuple(f"{outcome}{part}" for outcome in OUTCOMES for part in ("", "_sq", "_slates"))

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from metarec_plugin.admin.dashboard.page import DashboardAdmin
 from metarec_plugin.admin.dashboard.words import revenue_words
-from metarec_plugin.feedback.board import span_of
 from metarec_plugin.feedback.dashboard import read
+from metarec_plugin.feedback.span import span_of
 from metarec_plugin.models import AnswerDay, Dashboard, Event, EventDay, ModelVersion, Placement, TrainingRun
 from tests.feedback.boards import counted, drifts, listed, today, version, working
 

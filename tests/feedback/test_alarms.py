@@ -10,9 +10,10 @@ import pytest
 
 from metarec_plugin.feedback.advice import MOST, advice
 from metarec_plugin.feedback.alarms import BAD, GOOD, WARN, alarms, status
-from metarec_plugin.feedback.board import Answers, Board, EventRow, Run, Sign, Version, span_of
+from metarec_plugin.feedback.board import Answers, Board, EventRow, Run, Sign, Version
 from metarec_plugin.feedback.readiness import readiness
 from metarec_plugin.feedback.silence import awake_days
+from metarec_plugin.feedback.span import span_of
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 TODAY = NOON.date()
