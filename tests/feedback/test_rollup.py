@@ -226,10 +226,10 @@ def test_one_that_was_silent_is_taken_over_and_writes_no_more(monkeypatch):
 
 
 def test_a_failure_lets_the_next_one_begin(monkeypatch):
-    def fail(now):
+    def fail(*args):
         raise RuntimeError("no")
 
-    monkeypatch.setattr(rollup, "note_drift", fail)
+    monkeypatch.setattr(rollup, "_count", fail)
     with pytest.raises(RuntimeError):
         roll_up(now=NOW)
     monkeypatch.undo()
@@ -277,3 +277,16 @@ def test_the_command_counts_and_says_so(capsys):
     assert "days counted" in capsys.readouterr().out
     assert EventDay.objects.filter(kind="purchase").get().events == 1
     assert PlacementDay.objects.get().revenue == Decimal("5")
+
+
+def test_a_comparison_that_fails_is_logged_and_the_counts_are_reported(monkeypatch, caplog):
+    def fail(now):
+        raise RuntimeError("the catalogue is gone")
+
+    monkeypatch.setattr(rollup, "note_drift", fail)
+    did("view", "oat", at=NOW)
+    told = roll_up(now=NOW)
+    assert (told["busy"], told["until"]) == (False, NOW.isoformat())
+    assert Pulse.objects.get(pk=ROLLUP).says["until"] == NOW.isoformat()
+    assert EventDay.objects.count() == 1
+    assert "RuntimeError: the catalogue is gone" in caplog.text
