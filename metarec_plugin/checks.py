@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.urls import NoReverseMatch, reverse
 
@@ -80,6 +81,21 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
         hint = f"Did you mean {nearest[0]!r}?" if nearest else f"The keys are {', '.join(known_keys())}."
         found.append(_finding("W003", f"METAREC has the unknown key {key!r}.", hint))
     return found
+
+
+@register(TAG)
+def check_time_zones(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """E011: moments have a time zone; without one an hour a year comes twice, and browsers' clocks mean nothing."""
+    if settings.USE_TZ:
+        return []
+    return [
+        _finding(
+            "E011",
+            "USE_TZ is False: events, runs and pages need moments that know their time zone.",
+            "Set USE_TZ = True, which Django's documentation on time zones explains for a shop that has data already.",
+            "USE_TZ",
+        )
+    ]
 
 
 @register(TAG)

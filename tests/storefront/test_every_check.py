@@ -88,6 +88,7 @@ FOUND: dict[str, dict[str, Any]] = {
     "E008": {"METAREC": {**METAREC, "COUNTRY": "XX"}},
     "E009": {"METAREC": {**METAREC, "TEXT_EMBEDDER": "tests.nowhere.embed"}},
     "E010": named(Composite),
+    "E011": {"USE_TZ": False},
     "W001": named(Nothing),
     "W002": named(Nullable),
     "W003": {"METAREC": {**METAREC, "STOREFRONTS": "x"}},
