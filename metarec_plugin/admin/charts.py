@@ -108,21 +108,29 @@ class Chart:
 
 def _cells(column: Column, separators: Separators) -> list[str]:
     """Each cell of a column as HTML. What is a number needs no escaping."""
+    if not column.low and not column.high:
+        return [_cell(value, column.unit, separators) for value in column.values]
     cells = []
     for row, value in enumerate(column.values):
         low = column.low[row] if column.low else None
         high = column.high[row] if column.high else None
-        if isinstance(value, str):
-            value = escape(value)
-        text = _shown(value, column.unit, separators)
         if low is None or high is None:
-            cells.append(f'<td data-value="{"" if value is None else value}">{text}</td>')
+            cells.append(_cell(value, column.unit, separators))
             continue
+        text = _shown(value, column.unit, separators)
         between = f"{_shown(low, column.unit, separators)} – {_shown(high, column.unit, separators)}"
         cells.append(
             f'<td data-value="{value}" data-low="{low}" data-high="{high}">{text} <small>{between}</small></td>'
         )
     return cells
+
+
+def _cell(value: Any, unit: str, separators: Separators) -> str:
+    if value is None:
+        return '<td data-value="">–</td>'
+    if isinstance(value, str):
+        value = escape(value)
+    return f'<td data-value="{value}">{_shown(value, unit, separators)}</td>'
 
 
 def guarded(value: Any) -> Any:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin import AdminSite
-from django.urls import include, path, reverse
+from django.urls import clear_script_prefix, include, path, reverse, set_script_prefix
 from django.utils import timezone
 
 from metarec_plugin.admin.dashboard.page import DashboardAdmin
@@ -294,6 +294,18 @@ def test_a_site_of_the_shop_s_own_that_has_this_page_alone_shows_it(person, sett
     assert "Train again" in words(found)
     assert not re.findall(r'(?:href|action)="/admin/', found)
     assert "Undo it" not in found  # no page that could do it is there
+
+
+def test_links_are_of_the_folder_that_the_site_is_asked_under(viewer):
+    assert 'href="/admin/metarec/event/"' in page(viewer)
+    set_script_prefix("/shop/")
+    try:
+        below = viewer.get("/admin/metarec/dashboard/").content.decode()
+    finally:
+        clear_script_prefix()
+    assert 'href="/admin/' not in below
+    assert 'href="/shop/admin/metarec/event/"' in below
+    assert 'href="/admin/metarec/event/"' in page(viewer)
 
 
 def test_nothing_in_the_page_asks_a_strict_policy_for_an_exception(viewer):
