@@ -230,6 +230,17 @@ def test_conflicts_are_told_with_both_rules_linked(operator, products):
     assert len(operator.get(page_of(hide)).context["conflicts"]) == 1
 
 
+def test_many_conflicts_are_counted_and_shown_by_pages(viewer, products):
+    for n in range(8):  # 28 pairs that want the same place
+        made(name=f"r{n}", product=str(products[n].pk), position=1)
+    answer = viewer.get(LIST)
+    assert "28 conflicts" in words(answer)
+    assert "1 to 20 of 28" in words(answer)
+    rest = viewer.get(LIST, {"c": "2"}).context["conflicts"]
+    says = {each["says"] for each in (*answer.context["conflicts"], *rest)}
+    assert (len(answer.context["conflicts"]), len(rest), len(says)) == (20, 8, 28)
+
+
 def test_the_list_asks_few_queries_however_many_rules(viewer, products, django_assert_max_num_queries):
     for n in range(30):
         made(name=f"r{n}", product=str(products[n % 12].pk), position=n + 1)

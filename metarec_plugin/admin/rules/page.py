@@ -27,7 +27,7 @@ from metarec_plugin.serve.conflicts import MOST_RULES, conflicts_of
 from metarec_plugin.serve.policy import forget_policy, get_policy
 from metarec_plugin.serve.rules import save_rule
 
-ON_A_PAGE = 50
+ON_A_PAGE, CONFLICTS_ON_A_PAGE = 50, 20
 
 
 class RuleAdmin(RuleEditing):
@@ -67,13 +67,14 @@ class RuleAdmin(RuleEditing):
         for conflict in conflicts:
             for rule in conflict.rules:
                 by_rule[rule.pk] += 1
+        clashes = Paginator(conflicts, CONFLICTS_ON_A_PAGE).get_page(request.GET.get("c"))
         weeks = weeks_from(now)
         return self.page(
             request, "rules/list.html", _("Rules"),
             rules=[self._told(row, titles, now, weeks, by_rule[row.pk]) for row in page],
             page=page, weeks=weeks, wanted=wanted, more=more, most=MOST_RULES, total=len(rows),
             states=[(key, label, counts[key]) for key, (label, _tone) in STATES.items()],
-            conflicts=[self._linked(each) for each in conflicts],
+            conflicts=[self._linked(each) for each in clashes], clashes=clashes,
             add_url=self.url("add") if may(request, OPERATE) else "",
         )  # fmt: skip
 
