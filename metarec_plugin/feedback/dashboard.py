@@ -1,4 +1,4 @@
-"""Reads the board in six queries of sums: none of them touches a big table but for its newest row."""
+"""Reads the board in five queries: none of them touches a big table but for its newest row."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from metarec_plugin.feedback.board import (
     Sign,
     Version,
 )
-from metarec_plugin.feedback.day_sums import BEFORE, BY_PLACEMENT, answer_sums, event_sums, list_sums
+from metarec_plugin.feedback.day_sums import BEFORE, BY_PLACEMENT, event_and_answer_sums, list_sums
 from metarec_plugin.feedback.prepared import rows_of
 from metarec_plugin.feedback.ratios import Sums
 from metarec_plugin.feedback.span import Span, span_of
@@ -47,15 +47,16 @@ def read(days: int = 28, now: datetime | None = None) -> Board:
     span = span_of(days, today)
     signs, placements, newest = _signs()
     rolled = ROLLUP in signs  # without a roll-up its tables have nothing to say
-    counted = _events(span) if rolled else {}
+    first = min(span.since, today - timedelta(days=USUAL_DAYS))  # back to where what is usual begins
+    events, answers = event_and_answer_sums(first, span)
+    counted = _events(events) if rolled else {}
     lists = _lists(span) if rolled else {}
     served, previous, waiting = _versions()
-    first = min(span.since, today - timedelta(days=USUAL_DAYS))
     made = day_of(served.created) if served else today
     return Board(
         now=now, span=span, newest=newest, signs=signs, placements=placements,
         events=_by_block(span, counted), daily=_daily(counted, today),
-        answers=_answers(span),
+        answers=_answers(span, answers),
         served=served, previous=previous, waiting=waiting, runs=_runs(),
         events_since=sum(n for (day, _, refused), (n, _u) in counted.items() if not refused and day >= made),
         events_since_whole=made >= first, **lists,
@@ -81,12 +82,9 @@ def _signs() -> tuple[dict[str, Sign], dict[str, tuple[str, ...]], datetime | No
 Counted = Mapping[tuple[date, str, str], tuple[int, int]]
 
 
-def _events(span: Span) -> Counted:
-    """(day, kind, refused) -> events and unseen purchases, back to where what is usual begins."""
-    first = min(span.since, span.until - timedelta(days=USUAL_DAYS))
-    return {
-        (day, kind, refused): (int(n), int(u)) for day, kind, refused, n, u in event_sums(first, span.until)
-    }
+def _events(sums: Sequence[tuple[Any, ...]]) -> Counted:
+    """(day, kind, refused) -> events and unseen purchases."""
+    return {(day, kind, refused): (int(n), int(u)) for day, kind, refused, _ms, n, u in sums}
 
 
 def _by_block(span: Span, counted: Counted) -> list[EventRow]:
@@ -101,9 +99,10 @@ def _by_block(span: Span, counted: Counted) -> list[EventRow]:
 
 def _daily(counted: Counted, today: date) -> dict[date, int]:
     """Events of each whole day: from the first that has any, so that a young shop's days before it do not count."""
+    since = today - timedelta(days=USUAL_DAYS)
     sums: Counter[date] = Counter()
     for (day, _kind, refused), (n, _unseen) in counted.items():
-        if not refused and today - timedelta(days=USUAL_DAYS) <= day < today:
+        if not refused and since <= day < today:
             sums[day] += n
     if not sums:
         return {}
@@ -156,12 +155,12 @@ def _named(row: ListRow) -> tuple[str, str]:
     return row.placement, row.variant
 
 
-def _answers(span: Span) -> Answers:
+def _answers(span: Span, sums: Sequence[tuple[Any, ...]]) -> Answers:
     ms: dict[date, Counter[int]] = defaultdict(Counter)
     stages: dict[date, Counter[str]] = defaultdict(Counter)
     places: dict[str, Counter[str]] = defaultdict(Counter)
     failed = 0
-    for day, placement, stage, took, lists, bad in answer_sums(span):
+    for day, placement, stage, took, lists, bad in sums:
         n = int(lists)
         if day is None:
             places[placement][stage] += n
