@@ -161,7 +161,7 @@ def _verdict(found: Report, status: str) -> str:
             "horizon": _n(found.horizon),
         }
         running = found.state == Experiment.State.RUNNING
-        return early if running else f"{early} {_('It was stopped before its horizon.')}"
+        return early if running else " ".join((early, _("It was stopped before its horizon.")))
     differing = {name: each for name, each in _goals(found).items() if each.different}
     goal = str(WORDS[found.goal])
     said = "; ".join(

@@ -19,7 +19,7 @@ PLUGIN = Path(__file__).resolve().parents[2] / "metarec_plugin"
 CATALOGUES = sorted(PLUGIN.glob("locale/*/LC_MESSAGES/django.po"))
 PLAIN = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
 WITH_CONTEXT = {"pgettext", "pgettext_lazy"}
-CALL = re.compile(r"""\bp?gettext\((?:u?'(?:[^'\\]|\\.)*'|u?"(?:[^"\\]|\\.)*"|[, ])+\)""")
+CALL = re.compile(r"""(?:\b[np]?gettext|\b_)\((?:u?'(?:[^'\\]|\\.)*'|u?"(?:[^"\\]|\\.)*"|[, ]|count)+\)""")
 BETWEEN = "\x04"  # a context and its message, as .mo files have them
 
 
@@ -50,8 +50,11 @@ def marked_in(source: str) -> list[str]:
     return found
 
 
-def written(path: Path) -> dict[str, tuple[str, bool]]:
-    """A .po file's messages: translation, and whether it is fuzzy. Has no plurals yet, which would raise here."""
+def written(path: Path) -> dict[str, tuple[str, bool, str]]:
+    """A .po file's messages: translation, whether it is fuzzy, and the words that it is of.
+
+    Chinese has one form, whatever the number: it is of the plural.
+    """
     found = {}
     for block in path.read_text(encoding="utf-8").split("\n\n"):
         parts: dict[str, str] = {}
@@ -66,7 +69,8 @@ def written(path: Path) -> dict[str, tuple[str, bool]]:
         if parts:
             context = parts.get("msgctxt")
             message = parts["msgid"] if context is None else context + BETWEEN + parts["msgid"]
-            found[message] = (parts["msgstr"], fuzzy)
+            plural = parts.get("msgid_plural")
+            found[message] = (parts["msgstr[0]" if plural else "msgstr"], fuzzy, plural or message)
     return found
 
 
@@ -86,20 +90,22 @@ def test_every_marked_string_is_translated(path: Path):
         message: where for message, where in marked().items() if not messages.get(message, ("", False))[0]
     }
     assert not missing
-    assert not [message for message, (_, fuzzy) in messages.items() if fuzzy]
+    assert not [message for message, (_, fuzzy, _) in messages.items() if fuzzy]
     assert not set(messages) - set(marked()) - {""}  # nothing that no page says any more
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_translations_have_the_fields_of_their_messages(path: Path):
-    for message, (words, _) in written(path).items():
+    for words, _, message in written(path).values():
         if message:
             assert fields(words) == fields(message), message
-            assert re.findall(r"%\(\w+\)s", words) == re.findall(r"%\(\w+\)s", message), message
+            named = [sorted(re.findall(r"%\(\w+\)s", each)) for each in (words, message)]  # in an order of its own
+            assert named[0] == named[1], message
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_the_compiled_catalogue_is_the_written_one(path: Path):
     with path.with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)._catalog
-    assert compiled == {message: words for message, (words, _) in written(path).items()}
+    compiled = {key[0] if isinstance(key, tuple) else key: words for key, words in compiled.items()}
+    assert compiled == {message: words for message, (words, *_) in written(path).items()}

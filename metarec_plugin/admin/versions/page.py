@@ -212,7 +212,7 @@ class VersionAdmin(PanelAdmin):
         )
         said = said or _("Promoted; before it no version was served.")
         if anyway:
-            said = f"{said} {_('The gate had held it back; it was promoted all the same.')}"
+            said = " ".join((said, _("The gate had held it back; it was promoted all the same.")))
         self.note(request, chosen, said)
         served = _("{version} is served from now on.").format(version=title_of(chosen))
         messages.success(request, served)
