@@ -43,19 +43,23 @@ def list_sums(span: Span) -> Sequence[tuple[Any, ...]]:
 
 def event_and_answer_sums(first: date, span: Span) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Events from the first day on: (day, kind, refused, None, events, unseen). And lists of the span: (day, placement,
-    stage, ms, lists, failed) by day, stage and ms, and by placement and stage without a day.
+    stage, ms, lists, failed) by day or block, stage and ms, and by placement and stage without a day.
 
     What a row is not told apart by is None; failed is summed by placement alone. It is one query of two tables, as
     asking takes longer than adding up.
     """
     where = "WHERE day >= %s AND day <= %s"
+    # Where a database reckons in days at once, it hands back weeks: their first days.
+    by_week = span.by_week and connections[router.db_for_read(AnswerDay)].vendor == "postgresql"
+    start = "CAST(%s AS date) + (day - CAST(%s AS date)) / 7 * 7" if by_week else "day"
     sql = (
         f"SELECT 0, day, kind, refused, NULL, SUM(events), SUM(unseen) FROM {{e}} {where} GROUP BY day, kind, refused "  # noqa: S608
-        f"UNION ALL SELECT 1, day, NULL, stage, ms, SUM(answers), 0 FROM {{t}} {where} GROUP BY day, stage, ms "
+        f"UNION ALL SELECT 1, {start}, NULL, stage, ms, SUM(answers), 0 FROM {{t}} {where} GROUP BY 2, 4, 5 "
         "UNION ALL SELECT 1, NULL, placement, stage, NULL, SUM(answers), SUM(failed) "
         f"FROM {{t}} {where} GROUP BY placement, stage"
     )
-    days = [first, span.until, *2 * [span.since, span.until]]
+    bounds = [span.since, span.until]
+    days = [first, span.until, *([span.since] * 2 if by_week else []), *bounds, *bounds]
     found: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = ([], [])
     for table, day, *rest in _rows(AnswerDay, sql, days, e=EventDay):
         found[table].append((_day(day), *rest))
