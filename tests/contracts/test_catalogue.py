@@ -99,7 +99,9 @@ def test_translations_have_the_fields_of_their_messages(path: Path):
     for words, _, message in written(path).values():
         if message:
             assert fields(words) == fields(message), message
-            named = [sorted(re.findall(r"%\(\w+\)s", each)) for each in (words, message)]  # in an order of its own
+            named = [
+                sorted(re.findall(r"%\(\w+\)s", each)) for each in (words, message)
+            ]  # in an order of its own
             assert named[0] == named[1], message
 
 
