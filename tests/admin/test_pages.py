@@ -78,6 +78,29 @@ def test_on_a_site_of_the_shop_s_own_nothing_leads_to_another(person, settings, 
     assert len(opened) > 40
 
 
+def test_in_chinese_no_page_speaks_english(person, rows):
+    boss = person("boss", superuser=True)
+    # What is wrong with a file, or with the row of the fixture that no product has, is told as it came.
+    as_it_came = {"metarec_modelversion_check", "metarec_rule_changelist", "metarec_rule_change"}
+    opened, english = set(), {}
+    for name, address in addresses(rows):
+        answer = boss.get(address, headers={"accept-language": "zh-hans"})
+        if answer.status_code == 200 and "text/html" in answer["Content-Type"] and name not in as_it_came:
+            opened.add(name)
+            if found := re.findall(r"[A-Za-z][a-z']+(?: [A-Za-z][a-z']+){3,}", _words(answer)):
+                english[name] = found
+    assert not english
+    assert len(opened) > 40
+
+
+def _words(answer) -> str:
+    """What the page says: without code, and without the choices that the shop named."""
+    main = re.search(r"<main.*?</main>", answer.content.decode(), re.DOTALL)
+    assert main is not None
+    said = re.sub(r"<(script|code|pre|option|textarea)\b.*?</\1>", " ", main[0], flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", " | ", said)
+
+
 # A shop that is not set up
 
 
