@@ -15,6 +15,7 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import BundleError, ChangedMeanwhile, NoModel
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.publish.bundle import read_bundle
+from metarec_plugin.publish.features import require_same_features
 from metarec_plugin.signals import model_promoted
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,9 @@ def promote(version: Id, *, force: bool = False, expected: Id | None = UNSEEN) -
     """Serve this version from now on. Its bundle is verified first.
 
     expected: the version that was served when somebody decided, None where none was; where another one is served by
-    now, ChangedMeanwhile is raised. Raises NoModel if there is no such version, BundleError if its bundle is damaged
-    or the gate did not pass it; `force` promotes a version that the gate held back, never a damaged one.
+    now, ChangedMeanwhile is raised. Raises NoModel if there is no such version, BundleError if its bundle is damaged,
+    was made with other features than the storefront declares, or the gate did not pass it; `force` promotes a version
+    that the gate held back, never one that cannot be served.
     """
     chosen = get(version)
     if chosen.state not in PROMOTABLE and not force:
@@ -139,7 +141,7 @@ def _flip(chosen: ModelVersion, expected: Id | None, *, remember: bool) -> Model
     """Make `chosen` the current version. remember: note the one before it, for a roll-back."""
     if chosen.pruned_at is not None:
         raise _pruned(chosen)
-    read_bundle(get_config().artifacts, chosen.pk, chosen.sha256)
+    require_same_features(read_bundle(get_config().artifacts, chosen.pk, chosen.sha256))
     with transaction.atomic():
         pruned = _lock()
         if pruned.get(chosen.pk) is not None:

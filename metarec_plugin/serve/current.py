@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -14,9 +13,9 @@ from metarec_plugin.adapt.online import OnlineModel
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import BundleError, MetaRecError, NoModel
 from metarec_plugin.models import ModelVersion
-from metarec_plugin.publish.bundle import Bundle, read_bundle
+from metarec_plugin.publish.bundle import read_bundle
+from metarec_plugin.publish.features import require_same_features
 from metarec_plugin.serve.blas import cap_threads
-from metarec_plugin.storefront import get_storefront
 
 log = logging.getLogger(__name__)
 
@@ -180,16 +179,6 @@ def _sha256_of(version: str) -> str:
     if not found:
         raise BundleError(f"There is no version {version!r}. manage.py metarec_promote --list shows them.")
     return found
-
-
-def require_same_features(bundle: Bundle) -> None:
-    """Raise BundleError if the storefront declares other features than those the bundle was made with."""
-    made_with, declared = bundle.manifest["feature_schema"], get_storefront().feature_schema()
-    if json.dumps(made_with, sort_keys=True) != json.dumps(declared, sort_keys=True):
-        raise BundleError(
-            f"Bundle {bundle.version} was made with the features {made_with}; the storefront declares "
-            f"{declared}. Train again (manage.py metarec_train), or restore the mapping."
-        )
 
 
 def _pointer() -> tuple[str, str, str, str] | None:

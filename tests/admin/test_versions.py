@@ -187,6 +187,14 @@ def test_an_unknown_version_is_not_found(page, promoter):
     assert promoter.get(url(page, uuid.uuid4())).status_code == 404
 
 
+def test_the_check_finds_a_changed_mapping(make, viewer, monkeypatch):
+    version = make()
+    monkeypatch.setattr(type(get_storefront()), "feature_schema", lambda self: [])
+    said = viewer.get(url("check", version.pk), headers={"Accept": "application/json"}).json()
+    assert said["whole"] is False
+    assert "the mapping changed since" in said["said"]
+
+
 def test_the_check_finds_a_changed_file(make, viewer):
     version = make()
     ask = {"headers": {"Accept": "application/json"}}

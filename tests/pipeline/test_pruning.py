@@ -17,6 +17,7 @@ from metarec_plugin.models import Experiment, ModelVersion, RunStep, TrainingRun
 from metarec_plugin.pipeline import pruning, runs
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import bundle_path, write_bundle
+from metarec_plugin.storefront import get_storefront
 from tests import bundles
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,8 @@ def versions(root) -> list[ModelVersion]:
     made = []
     for age in range(6, 0, -1):
         version = uuid.uuid4()
-        sha256 = write_bundle(root, version, bundles.manifest("linear"), bundles.arrays("linear"))
+        manifest = bundles.manifest("linear", feature_schema=get_storefront().feature_schema())
+        sha256 = write_bundle(root, version, manifest, bundles.arrays("linear"))
         row = registry.register(version, learner="closed_form", sha256=sha256, state="passed")
         ModelVersion.objects.filter(pk=row.pk).update(created=timezone.now() - timedelta(hours=age))
         made.append(row)

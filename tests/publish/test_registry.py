@@ -19,14 +19,17 @@ from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import write_bundle
 from metarec_plugin.signals import model_promoted
+from metarec_plugin.storefront import get_storefront
 from tests import bundles
 
 pytestmark = pytest.mark.django_db
 
 
-def registered(state: str = ModelVersion.State.PASSED) -> ModelVersion:
+def registered(state: str = ModelVersion.State.PASSED, schema: list | None = None) -> ModelVersion:
     version = uuid.uuid4()
-    sha256 = write_bundle(get_config().artifacts, version, bundles.manifest(), bundles.arrays())
+    declared = get_storefront().feature_schema()
+    manifest = bundles.manifest(feature_schema=declared if schema is None else schema)
+    sha256 = write_bundle(get_config().artifacts, version, manifest, bundles.arrays())
     return registry.register(version, learner="closed_form", sha256=sha256, state=state, validation_score=0.1)
 
 
@@ -181,6 +184,26 @@ def test_rollback_to_a_damaged_bundle_changes_nothing():
 def test_an_unknown_version_is_named_in_the_error(version):
     with pytest.raises(NoModel, match="no version"):
         registry.promote(version)
+
+
+OTHER = [{"of": "products", "name": "colour", "kind": "category"}]
+
+
+def test_a_bundle_of_another_mapping_is_not_promoted_even_by_force():
+    served, foreign = registered(), registered(schema=OTHER)
+    registry.promote(served.pk)
+    with pytest.raises(BundleError, match="the mapping changed since"):
+        registry.promote(foreign.pk, force=True)
+    assert registry.current() == served
+
+
+def test_there_is_no_way_back_to_a_bundle_of_another_mapping():
+    foreign, served = registered(schema=OTHER), registered()
+    registry.promote(served.pk)
+    ModelVersion.objects.filter(pk=served.pk).update(previous=foreign)
+    with pytest.raises(BundleError, match="the mapping changed since"):
+        registry.rollback()
+    assert registry.current() == served
 
 
 def test_the_database_holds_one_current_version_at_most():

@@ -22,6 +22,7 @@ from metarec_plugin.exceptions import ChangedMeanwhile  # noqa: E402
 from metarec_plugin.models import ModelVersion, TrainingRun  # noqa: E402
 from metarec_plugin.publish import registry  # noqa: E402
 from metarec_plugin.publish.bundle import Bundle, write_bundle  # noqa: E402
+from metarec_plugin.storefront import get_storefront  # noqa: E402
 from tests import bundles  # noqa: E402
 
 TURNS = 5
@@ -29,7 +30,8 @@ TURNS = 5
 
 def registered() -> str:
     version = uuid.uuid4()
-    sha256 = write_bundle(get_config().artifacts, version, bundles.manifest(), bundles.arrays())
+    manifest = bundles.manifest(feature_schema=get_storefront().feature_schema())
+    sha256 = write_bundle(get_config().artifacts, version, manifest, bundles.arrays())
     state = ModelVersion.State.PASSED
     return str(registry.register(version, learner="closed_form", sha256=sha256, state=state).pk)
 

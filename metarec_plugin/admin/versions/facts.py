@@ -15,6 +15,7 @@ from metarec_plugin.exceptions import BundleError
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.pipeline.report_names import learner_name, said
 from metarec_plugin.publish.bundle import bundle_path, read_bundle
+from metarec_plugin.publish.features import require_same_features
 
 HISTORY = 50  # lines of the log of changes
 
@@ -83,11 +84,12 @@ def files_of(version: ModelVersion) -> list[tuple[str, int]]:
 
 
 def checked(version: ModelVersion) -> tuple[bool, str]:
-    """Whether each file of the bundle is the one that was written, and that in words."""
+    """Whether each file of the bundle is the one that was written and the mapping is the same, and that in words."""
     if version.pruned_at is not None:
         return False, _("The bundle was deleted to save space; there is nothing to check.")
     try:
         bundle = read_bundle(get_config().artifacts, version.pk, version.sha256)
+        require_same_features(bundle)
     except BundleError as error:
         return False, str(error)
     n = len(bundle.arrays) + 1

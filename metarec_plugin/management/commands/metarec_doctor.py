@@ -19,7 +19,8 @@ from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import Event, ModelVersion, TrainingRun
 from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import read_bundle
-from metarec_plugin.serve.current import require_same_features, warmed
+from metarec_plugin.publish.features import require_same_features
+from metarec_plugin.serve.current import warmed
 from metarec_plugin.storefront import get_storefront
 
 # Warnings without whose cause nothing adapts: no interactions, no middleware or URLs, nowhere to write.
