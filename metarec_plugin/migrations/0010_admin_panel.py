@@ -64,6 +64,11 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(blank=True, null=True, verbose_name='in shadow since'),
         ),
         migrations.AddField(
+            model_name='modelversion',
+            name='promoted_by',
+            field=models.CharField(blank=True, default='', max_length=150, verbose_name='promoted by'),
+        ),
+        migrations.AddField(
             model_name='trainingrun',
             name='asked_by',
             field=models.CharField(blank=True, default='', max_length=150, verbose_name='asked for by'),

@@ -33,6 +33,7 @@ class ModelVersion(models.Model):
     validation_score = models.FloatField(_("validation score"), default=0.0)
     created = models.DateTimeField(_("created"), default=timezone.now)
     promoted_at = models.DateTimeField(_("promoted at"), null=True, blank=True)
+    promoted_by = models.CharField(_("promoted by"), max_length=150, blank=True, default="")
     pruned_at = models.DateTimeField(_("bundle deleted at"), null=True, blank=True)
     is_current = models.BooleanField(_("current"), default=False)
     in_shadow_since = models.DateTimeField(_("in shadow since"), null=True, blank=True)

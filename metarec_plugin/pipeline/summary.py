@@ -23,13 +23,15 @@ def summary(report: Mapping[str, Any]) -> str:
     for version in versions:
         if version["state"] != "baseline":
             lines += ["", *_verdict(version), *_known(version)]
-    promoted = next(version for version in versions if version["version"] == report["promoted"])
+    waits = report.get("waits")
+    best = next(version for version in versions if version["version"] == (waits or report["promoted"]))
+    said = "Not served, as another version was promoted meanwhile; it waits for you to promote it"
     lines += [
         "",
-        f"Served from now on: {promoted['learner']}, version {promoted['version']} "
-        f"(validation NDCG@20 {promoted['validation_score']:.4f}, the best of what may be served; "
-        f"home lift {promoted['lifts']['home']:.3g}, at 50 known products "
-        f"{min(promoted['lifts'].values()):.3g}).",
+        f"{said if waits else 'Served from now on'}: {best['learner']}, version {best['version']} "
+        f"(validation NDCG@20 {best['validation_score']:.4f}, the best of what may be served; "
+        f"home lift {best['lifts']['home']:.3g}, at 50 known products "
+        f"{min(best['lifts'].values()):.3g}).",
     ]
     return "\n".join(lines)
 

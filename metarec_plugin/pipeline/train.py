@@ -14,7 +14,7 @@ import numpy as np
 from metarec_plugin.conf import get_config
 from metarec_plugin.evaluate.baselines import tune
 from metarec_plugin.evaluate.item_knn import item_knn_arrays
-from metarec_plugin.exceptions import ConfigurationError, InvalidData
+from metarec_plugin.exceptions import ChangedMeanwhile, ConfigurationError, InvalidData
 from metarec_plugin.models import ModelVersion, TrainingRun
 from metarec_plugin.pipeline.candidates import Candidate, make_candidate
 from metarec_plugin.pipeline.newcomers import content_of, with_content
@@ -51,6 +51,7 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     to learn from at all, ConfigurationError if the run asks for what cannot be had.
     """
     check_choices(run)
+    before = registry.current()
     progress(0.0, "reading and cleaning the event log")
     dataset, again = read_run(run.seed, window_of(run))
     progress(0.1, "tuning the baselines")
@@ -91,8 +92,10 @@ def train_run(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         versions.append(publish(run, dataset, completed(candidate), gate))
     progress(0.97, "promoting what passed")
     chosen = choose(versions)
-    registry.promote(chosen.pk)
-    return _report(run, dataset, baselines, not_run, versions, chosen)
+    served = promote(run, chosen, before)
+    if not served:
+        progress(0.98, f"another version was promoted meanwhile: {chosen} waits for a person")
+    return _report(run, dataset, baselines, not_run, versions, chosen, served)
 
 
 def window_of(run: TrainingRun) -> datetime | None:
@@ -164,6 +167,15 @@ def choose(versions: Sequence[ModelVersion]) -> ModelVersion:
     return max(passed or baselines, key=lambda version: version.validation_score)
 
 
+def promote(run: TrainingRun, chosen: ModelVersion, before: ModelVersion | None) -> bool:
+    """Serve what the run chose, unless another version is served by now than before it: a decision stands."""
+    try:
+        registry.promote(chosen.pk, expected=before.pk if before else None, by=f"run {run.pk}")
+    except ChangedMeanwhile:
+        return False
+    return True
+
+
 def _report(
     run: TrainingRun,
     dataset: Dataset,
@@ -171,6 +183,7 @@ def _report(
     not_run: Mapping[str, str],
     versions: Sequence[ModelVersion],
     chosen: ModelVersion,
+    served: bool,
 ) -> dict[str, Any]:
     return {
         "data": {
@@ -195,5 +208,6 @@ def _report(
             }
             for version in versions
         ],
-        "promoted": str(chosen.pk),
+        "promoted": str(chosen.pk) if served else None,
+        "waits": None if served else str(chosen.pk),  # for a person: somebody promoted another one meanwhile
     }

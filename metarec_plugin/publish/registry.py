@@ -21,7 +21,7 @@ from metarec_plugin.signals import model_promoted
 log = logging.getLogger(__name__)
 
 Id = str | uuid.UUID
-UNSEEN = uuid.UUID(int=0)  # expected by whoever decides without a look: a command, a run
+UNSEEN = uuid.UUID(int=0)  # expected by whoever decides without a look: a command
 PROMOTABLE = (ModelVersion.State.PASSED, ModelVersion.State.BASELINE)
 
 
@@ -58,13 +58,15 @@ def current() -> ModelVersion | None:
     return ModelVersion.objects.filter(is_current=True).first()
 
 
-def promote(version: Id, *, force: bool = False, expected: Id | None = UNSEEN) -> ModelVersion:
+def promote(version: Id, *, force: bool = False, expected: Id | None = UNSEEN, by: str = "") -> ModelVersion:
     """Serve this version from now on. Its bundle is verified first.
 
     expected: the version that was served when somebody decided, None where none was; where another one is served by
-    now, ChangedMeanwhile is raised. Raises NoModel if there is no such version, BundleError if its bundle is damaged,
-    was made with other features than the storefront declares, or the gate did not pass it; `force` promotes a version
-    that the gate held back, never one that cannot be served.
+    now, ChangedMeanwhile is raised. by: the person, the command or the run that decided.
+
+    Raises NoModel if there is no such version, BundleError if its bundle is damaged, was made with other features than
+    the storefront declares, or the gate did not pass it; `force` promotes a version that the gate held back, never one
+    that cannot be served.
     """
     chosen = get(version)
     if chosen.state not in PROMOTABLE and not force:
@@ -72,13 +74,13 @@ def promote(version: Id, *, force: bool = False, expected: Id | None = UNSEEN) -
             f"Version {chosen.pk} is {chosen.get_state_display()!r}; the gate lets only passed versions and "
             "baselines through. Read its verdict, or promote it all the same with --force."
         )
-    return _flip(chosen, expected, remember=True)
+    return _flip(chosen, expected, by, remember=True)
 
 
-def rollback(*, expected: Id | None = UNSEEN) -> ModelVersion:
+def rollback(*, expected: Id | None = UNSEEN, by: str = "") -> ModelVersion:
     """Serve the version that was served before the current one. Raises NoModel if there was none.
 
-    expected: as in `promote`. Going back twice needs two looks: by the second click another version is served.
+    expected, by: as in `promote`. Going back twice needs two looks: by the second click another version is served.
     """
     serving = current()
     _require(serving, expected)
@@ -86,7 +88,7 @@ def rollback(*, expected: Id | None = UNSEEN) -> ModelVersion:
         raise NoModel("No version is served, so there is nothing to roll back.")
     if serving.previous is None:
         raise NoModel(f"Version {serving.pk} is the first that was promoted; there is none to go back to.")
-    return _flip(serving.previous, serving.pk, remember=False)
+    return _flip(serving.previous, serving.pk, by, remember=False)
 
 
 def put_in_shadow(version: Id, *, expected: Id | None = UNSEEN) -> ModelVersion:
@@ -137,7 +139,7 @@ def get(version: Id) -> ModelVersion:
         ) from error
 
 
-def _flip(chosen: ModelVersion, expected: Id | None, *, remember: bool) -> ModelVersion:
+def _flip(chosen: ModelVersion, expected: Id | None, by: str, *, remember: bool) -> ModelVersion:
     """Make `chosen` the current version. remember: note the one before it, for a roll-back."""
     if chosen.pruned_at is not None:
         raise _pruned(chosen)
@@ -151,9 +153,10 @@ def _flip(chosen: ModelVersion, expected: Id | None, *, remember: bool) -> Model
         before = None if serving is None or serving.pk == chosen.pk else serving
         ModelVersion.objects.filter(is_current=True).update(is_current=False)
         chosen.is_current, chosen.promoted_at, chosen.in_shadow_since = True, timezone.now(), None
+        chosen.promoted_by = by[:150]
         if remember and before is not None:
             chosen.previous = before
-        chosen.save(update_fields=["is_current", "promoted_at", "in_shadow_since", "previous"])
+        chosen.save(update_fields=["is_current", "promoted_at", "promoted_by", "in_shadow_since", "previous"])
         previous = str(before.pk) if before else None
         transaction.on_commit(partial(_announce, str(chosen.pk), previous))
     return chosen

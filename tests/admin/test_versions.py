@@ -249,13 +249,23 @@ def test_a_stale_form_is_refused_with_words_that_name_who_was_faster(make, promo
         assert served() == other
 
 
-def test_who_was_faster_and_was_deleted_since_is_not_named(make, promoter, person):
+def test_a_stale_form_names_who_promoted_and_not_who_touched_the_version_last(make, promoter):
+    seen, chosen, other = make(promote=True), make(), make()
+    promoter.post(url("shadow", other.pk), {"expected": ""})  # a line of the log about another matter
+    registry.promote(other.pk, by="run 7")
+    answer = promoter.post(url("promote", chosen.pk), {"expected": str(seen.pk)})
+    assert "was promoted meanwhile by run 7; nothing was changed" in answer.content.decode()
+    for page in (url("changelist"), url("change", other.pk)):
+        assert "last promoted by run 7" in promoter.get(page).content.decode()
+
+
+def test_who_was_faster_and_was_deleted_since_is_still_named(make, promoter, person):
     seen, chosen, other = make(promote=True), make(), make()
     person("colleague", "promote_model").post(url("promote", other.pk), {"expected": str(seen.pk)})
     User.objects.get(username="colleague").delete()
     answer = promoter.post(url("promote", chosen.pk), {"expected": str(seen.pk)})
     assert answer.status_code == 409
-    assert "was promoted meanwhile; nothing was changed" in answer.content.decode()
+    assert "was promoted meanwhile by colleague; nothing was changed" in answer.content.decode()
 
 
 def test_a_form_that_says_nothing_of_what_was_served_is_stale(make, promoter):

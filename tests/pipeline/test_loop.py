@@ -9,15 +9,18 @@ from django.utils import timezone
 
 from metarec_plugin import recommend, record_event
 from metarec_plugin.adapt.online import OnlineModel
+from metarec_plugin.admin.runs import live
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import InvalidData
 from metarec_plugin.models import Event, ModelVersion, SubjectState, TrainingRun
 from metarec_plugin.pipeline import runs
 from metarec_plugin.pipeline.states import refresh
+from metarec_plugin.pipeline.summary import summary
 from metarec_plugin.pipeline.train import train_run
 from metarec_plugin.preprocess.cleaned import cleaned_log
 from metarec_plugin.preprocess.dataset import dataset_from_log
 from metarec_plugin.preprocess.splits import TEST, TRAIN, side_of
+from metarec_plugin.publish import registry
 from metarec_plugin.publish.bundle import read_bundle
 from metarec_plugin.serve import current
 from tests.pipeline.conftest import BOUGHT, PER_SHELF, buy
@@ -68,6 +71,27 @@ def test_a_shop_with_few_shoppers_is_served_a_baseline_and_told_why(planted):
     assert version.state == ModelVersion.State.INSUFFICIENT
     assert "Not enough evidence" in version.verdict["reasons"][0]
     assert ModelVersion.objects.get(is_current=True).state == ModelVersion.State.BASELINE
+
+
+def test_a_run_does_not_promote_over_a_decision_made_while_it_worked(planted):
+    first = train("closed_form")
+    decided = ModelVersion.objects.filter(run=first, is_current=False, state="baseline").get()
+
+    def progress(fraction: float, message: str) -> None:
+        if message.startswith("tuning"):
+            registry.promote(decided.pk, by="ann")
+
+    second = runs.create_run(learners=("closed_form",))
+    second = runs.execute(second.pk, train_run, progress)
+    assert registry.current() == decided
+    assert registry.current().promoted_by == "ann"
+    assert second.state == TrainingRun.State.DONE
+    assert second.report["promoted"] is None
+    waiting = ModelVersion.objects.get(pk=second.report["waits"])
+    assert (waiting.run, waiting.promoted_at) == (second, None)
+    assert f"waits for you to promote it: {waiting.learner}" in summary(second.report)
+    assert [each["row"] for each in live.outcome(second, str) if each["waits"]] == [waiting]
+    assert ModelVersion.objects.get(pk=first.report["promoted"]).promoted_by == f"run {first.pk}"
 
 
 def test_a_paid_order_is_in_the_next_runs_data_and_changes_the_next_versions_scores(planted):

@@ -232,6 +232,15 @@ def test_promotion_is_announced_after_commit(django_capture_on_commit_callbacks)
     assert heard == [(str(first.pk), None), (str(second.pk), str(first.pk))]
 
 
+def test_a_version_knows_who_promoted_it():
+    first, second = registered(), registered()
+    registry.promote(first.pk, by="ann")
+    call_command("metarec_promote", str(second.pk))
+    assert registry.current().promoted_by == "manage.py metarec_promote"
+    call_command("metarec_rollback")
+    assert (registry.current(), registry.current().promoted_by) == (first, "manage.py metarec_rollback")
+
+
 def test_the_commands_promote_list_and_roll_back(capsys):
     first, second = registered(), registered()
     call_command("metarec_promote", str(first.pk))

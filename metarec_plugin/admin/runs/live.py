@@ -77,7 +77,7 @@ def _curve(place: int, name: str, scores: dict[int, float]) -> Chart:
 def outcome(run: TrainingRun, url_of: Callable[[Any], str]) -> list[dict[str, Any]]:
     """The versions that came of the run, with what the gate said of each. url_of: the page of a version's key."""
     rows = run.versions.only(
-        "learner", "state", "verdict", "validation_score", "is_current", "created", "run"
+        "learner", "state", "verdict", "validation_score", "is_current", "created", "promoted_at", "run"
     )
     promoted = run.report.get("promoted")
     return [
@@ -86,6 +86,7 @@ def outcome(run: TrainingRun, url_of: Callable[[Any], str]) -> list[dict[str, An
             "name": learner_name(row.learner),
             "url": url_of(row.pk),
             "promoted": str(row.pk) == promoted,
+            "waits": str(row.pk) == run.report.get("waits") and row.promoted_at is None,
             "reasons": row.verdict.get("reasons", []) if row.state != ModelVersion.State.PASSED else [],
         }
         for row in rows.order_by("-validation_score")

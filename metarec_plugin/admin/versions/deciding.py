@@ -9,7 +9,6 @@ from typing import Any
 from django.db import OperationalError
 from django.utils.translation import gettext as _
 
-from metarec_plugin.admin.versions.facts import history_of
 from metarec_plugin.admin.versions.words import title_of
 from metarec_plugin.exceptions import ChangedMeanwhile, MetaRecError
 from metarec_plugin.publish import registry
@@ -18,17 +17,16 @@ log = logging.getLogger(__name__)
 
 
 def overtaken() -> str:
-    """What is served instead of what somebody saw, and by whom, where the log of changes knows."""
+    """What is served instead of what somebody saw, and by whom, where its row knows."""
     serving = registry.current()
     if serving is None:
         return _("No version is served any more; nothing was changed. Look again before you decide.")
-    entry = next(iter(history_of(serving)), None)
     said = _("{version} was promoted meanwhile; nothing was changed. Look again before you decide.")
-    if entry is not None:
+    if serving.promoted_by:
         said = _(
             "{version} was promoted meanwhile by {who}; nothing was changed. Look again before you decide."
         )
-    return said.format(version=title_of(serving), who=entry.user.get_username() if entry else "")
+    return said.format(version=title_of(serving), who=serving.promoted_by)
 
 
 def other_in_shadow() -> str:

@@ -118,7 +118,10 @@ class VersionAdmin(PanelAdmin):
             else:
                 problem, status = tried(
                     lambda: registry.promote(
-                        chosen.pk, force=anyway, expected=request.POST.get("expected", "")
+                        chosen.pk,
+                        force=anyway,
+                        expected=request.POST.get("expected", ""),
+                        by=request.user.get_username(),
                     )
                 )
             if not problem:
@@ -134,7 +137,11 @@ class VersionAdmin(PanelAdmin):
         left = registry.current()
         problem, status = "", 200
         if request.method == "POST":
-            problem, status = tried(lambda: registry.rollback(expected=request.POST.get("expected", "")))
+            problem, status = tried(
+                lambda: registry.rollback(
+                    expected=request.POST.get("expected", ""), by=request.user.get_username()
+                )
+            )
             if not problem and left is not None and left.previous is not None:
                 to = left.previous
                 self.note(request, left, _("Rolled back from it, to {version}.").format(version=title_of(to)))

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             raise CommandError("Name a version; manage.py metarec_promote --list shows them.")
         else:
             try:
-                promoted = registry.promote(version, force=force)
+                promoted = registry.promote(version, force=force, by="manage.py metarec_promote")
             except MetaRecError as error:
                 raise CommandError(str(error)) from error
             self.stdout.write(f"Serving {promoted.pk} ({promoted.learner}).")

@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            version = registry.rollback()
+            version = registry.rollback(by="manage.py metarec_rollback")
         except MetaRecError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Serving {version.pk} ({version.learner}) again.")
