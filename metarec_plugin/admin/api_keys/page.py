@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -19,13 +19,16 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
 
 from metarec_plugin.admin.api_keys.form import SCOPE_WORDS, KeyForm
 from metarec_plugin.admin.base import OPERATE, PanelAdmin, may
 from metarec_plugin.models import ApiKey
 
-NEW, SECONDS = "metarec_new_key", 300  # where a key waits in the session to be shown, and how long at most
+ONCE, USED = (
+    "once",
+    "metarec_key_forms",
+)  # what a form is known by, and where the session has those that made a key
+KEPT, LONGEST = 50, 64  # so many of them, so long each at most
 OVERLAPS = {0: _("not at all"), 1: _("an hour"), 24: _("a day"), 168: _("a week"), 720: _("30 days")}
 
 
@@ -100,7 +103,6 @@ class ApiKeyAdmin(PanelAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/rotate/", view(self.rotate_view), name="metarec_apikey_rotate"),
-            path("<int:pk>/shown/", view(self.shown_view), name="metarec_apikey_shown"),
             path("<int:pk>/revoke/", view(self.revoke_view), name="metarec_apikey_revoke"),
             *super().get_urls(),
         ]
@@ -108,18 +110,20 @@ class ApiKeyAdmin(PanelAdmin):
     @method_decorator(never_cache)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         self.require(request, OPERATE)
-        form = KeyForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
+        problem = _sent_before(request) if request.method == "POST" else ""
+        form = KeyForm(None if problem else request.POST or None)
+        if request.method == "POST" and not problem and form.is_valid():
             given = form.cleaned_data
             with transaction.atomic(using=router.db_for_write(ApiKey)):
                 row, key = ApiKey.issue(
                     given["name"], scopes=given["scopes"], origins=given["origins"], rate=given["rate"]
                 )
                 self.note(request, row, gettext("Issued."), ADDITION)
-            return self._shown_next(request, row, key)
+            return self._show(request, row, key)
         return self.page(
-            request, "api_keys/issue.html", gettext("New API key"), form=form, back=self.url("changelist")
-        )
+            request, "api_keys/issue.html", gettext("New API key"), status=409 if problem else 200, form=form,
+            problem=problem, once=secrets.token_urlsafe(), back=self.url("changelist"),
+        )  # fmt: skip
 
     @method_decorator(never_cache)
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -127,6 +131,8 @@ class ApiKeyAdmin(PanelAdmin):
         self.require(request, OPERATE)
         if request.method != "POST":
             return self._ask(request, get_object_or_404(ApiKey, pk=pk), "rotate")
+        if problem := _sent_before(request):
+            return self._ask(request, get_object_or_404(ApiKey, pk=pk), "rotate", problem, 409)
         hours = request.POST.get("hours", "")
         if hours not in map(str, OVERLAPS):
             return self._ask(
@@ -144,7 +150,7 @@ class ApiKeyAdmin(PanelAdmin):
                 words % {"new": new.prefix, "until": row.expires_at and row.expires_at.isoformat()},
             )
             self.note(request, new, gettext("Issued in place of %(old)s.") % {"old": row.prefix}, ADDITION)
-        return self._shown_next(request, new, key)
+        return self._show(request, new, key)
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         self.require(request, OPERATE)
@@ -175,35 +181,31 @@ class ApiKeyAdmin(PanelAdmin):
         title = gettext("Replace an API key") if action == "rotate" else gettext("Revoke an API key")
         return self.page(
             request, f"api_keys/{action}.html", title, status=status, row=row, state=self.works(row), stamp=_stamp(row),
-            overlaps=OVERLAPS.items(), chosen=168, problem=problem, back=self.url("changelist"),
+            overlaps=OVERLAPS.items(), chosen=168, problem=problem, once=secrets.token_urlsafe(),
+            back=self.url("changelist"),
         )  # fmt: skip
 
-    def _shown_next(self, request: HttpRequest, row: ApiKey, key: str) -> HttpResponse:
-        """Lead to a page that shows the key: whoever reloads an answer to a form would make one more."""
-        request.session[NEW] = {"row": row.pk, "key": key, "at": time.time()}
-        return HttpResponseRedirect(self.url("shown", row.pk))
-
-    @method_decorator(never_cache)
-    @method_decorator(require_GET)
-    def shown_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show a new key to whoever made it, once and soon; from then on it lies nowhere."""
-        self.require(request, OPERATE)
-        row, new = get_object_or_404(ApiKey, pk=pk), request.session.get(NEW, {})
-        waits = new.get("row") == pk
-        if waits:
-            del request.session[NEW]
-        if not waits or time.time() - new["at"] > SECONDS:
-            said = gettext(
-                "The key %(key)s was shown already, or not looked at in time. Replace it, if you have no copy of it."
-            )
-            messages.warning(request, said % {"key": row.prefix})
-            return HttpResponseRedirect(self.url("change", pk))
-        key, old = new["key"], ApiKey.objects.filter(replaced_by=row).first()
+    def _show(self, request: HttpRequest, row: ApiKey, key: str) -> HttpResponse:
+        """Show a new key in the answer to the form that made it: it lies nowhere else, the session included."""
+        old = ApiKey.objects.filter(replaced_by=row).first()
+        request.session[USED] = [*request.session.get(USED, []), request.POST[ONCE]][-KEPT:]
         return self.page(
             request, "api_keys/shown.html", gettext("Your new API key"), row=row, key=key, old=old,
             overlap=old is not None and bool(old.expires_at and old.expires_at > timezone.now()),
             back=self.url("changelist"),
         )  # fmt: skip
+
+
+def _sent_before(request: HttpRequest) -> str:
+    """Why a form makes no key: it made one, such as where its answer is loaded again. Empty where it may make one."""
+    once = request.POST.get(ONCE, "")
+    if not 0 < len(once) <= LONGEST:
+        return gettext("This form is not whole; no key was made. Send the one below.")
+    if once in request.session.get(USED, []):
+        return gettext(
+            "This key was made already; it is shown once. Replace it, if you have no copy of it. No other was made."
+        )
+    return ""
 
 
 def _stamp(row: ApiKey) -> str:
