@@ -1,4 +1,4 @@
-"""Reports of large experiments: measured by a task and kept, so that no page reads what every shopper of them did."""
+"""Reports that a task measures and keeps: of large experiments, which no page could read, and of all that ended."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from metarec_plugin.collect import pulses
+from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.claim import Lost, take
 from metarec_plugin.feedback.measuring import from_json, measure
 from metarec_plugin.feedback.reporting import judge, report
@@ -38,7 +39,7 @@ class Known:
 
 
 def keep_reports(now: datetime | None = None) -> dict[str, Any]:
-    """Measure large experiments that run, or ended lately, and keep what their reports are made of.
+    """Measure large experiments that run, and all that ended lately, and keep what their reports are made of.
 
     Returns kept, left for the next call, and busy where another worker is at it.
     """
@@ -50,7 +51,7 @@ def keep_reports(now: datetime | None = None) -> dict[str, Any]:
         for row in _due(now or timezone.now()):
             if time.perf_counter() - began > SECONDS:
                 left += 1
-            elif is_large(row):
+            elif row.stopped_at is not None or is_large(row):
                 _keep(row)
                 kept += 1
                 claim.hold()
@@ -91,6 +92,12 @@ def is_large(row: Experiment) -> bool:
     return Exposure.objects.filter(experiment=row)[:LARGE].count() >= LARGE
 
 
+def is_gone(row: Experiment, now: datetime) -> bool:
+    """Whether what an ended experiment is measured by may be deleted (retention.expire): a look finds too little."""
+    days = get_config().impression_days
+    return days is not None and row.stopped_at is not None and now - row.stopped_at >= timedelta(days=days)
+
+
 def _due(now: datetime) -> list[Experiment]:
     """Those to be measured: the ones that never were before those that waited longest."""
     kept = Pulse.objects.filter(pk__startswith=pulses.EXPERIMENT)
@@ -104,6 +111,8 @@ def _due(now: datetime) -> list[Experiment]:
 
 
 def _is_due(row: Experiment, at: datetime | None, now: datetime) -> bool:
+    if is_gone(row, now):
+        return False
     if row.stopped_at is None or at is None or at <= row.stopped_at:
         return True
     return now - row.stopped_at < SETTLED and now - at >= AGAIN

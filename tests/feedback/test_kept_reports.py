@@ -16,7 +16,7 @@ from metarec_plugin.feedback.experiments import stop
 from metarec_plugin.feedback.kept_reports import keep_reports, known, known_of
 from metarec_plugin.feedback.measuring import from_json, measure
 from metarec_plugin.feedback.reporting import judge, report
-from metarec_plugin.models import Experiment, Pulse
+from metarec_plugin.models import Experiment, Exposure, Pulse
 from tests.feedback.logs import did, draft, expose, filled
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +106,19 @@ def test_a_stopped_one_is_measured_again_until_late_orders_have_come():
     now = timezone.now()
     assert keep_reports(now + timedelta(days=2))["kept"] == 1
     assert keep_reports(now + timedelta(days=8))["kept"] == 0
+
+
+def test_what_a_small_one_ended_with_stays_after_its_rows_are_deleted():
+    row = filled(20, 20, bought=(1, 15), horizon=40)
+    stop(row)
+    assert keep_reports()["kept"] == 1
+    said = known(row).report
+    Experiment.objects.update(stopped_at=timezone.now() - timedelta(days=91))
+    aged(row, days=200)  # of before its end: it would be measured again
+    row.refresh_from_db()
+    Exposure.objects.all().delete()
+    assert keep_reports()["kept"] == 0
+    assert known(row).report.verdict == said.verdict
 
 
 def test_only_one_worker_is_at_it_and_one_that_died_is_taken_over(monkeypatch):
