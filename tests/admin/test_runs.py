@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -209,6 +210,19 @@ def test_a_run_is_cancelled_and_resumed_by_who_may_train(trainer, rung):
     run.refresh_from_db()
     assert (run.state, rung) == ("queued", [run.pk])
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == ["Cancelled.", "Resumed."]
+
+
+@pytest.mark.parametrize("what, state", [("cancel", "running"), ("resume", "cancelled")])
+def test_what_cannot_be_noted_is_not_done(trainer, rung, monkeypatch, what, state):
+    run = working()
+    TrainingRun.objects.filter(pk=run.pk).update(state=state)
+    run.refresh_from_db()
+    stamp = stamp_on(trainer, run)
+    monkeypatch.setattr(LogEntry.objects, "create", Mock(side_effect=RuntimeError("no log")))
+    with pytest.raises(RuntimeError, match="no log"):
+        trainer.post(url(what, run.pk), {"stamp": stamp})
+    run.refresh_from_db()
+    assert (run.state, rung) == (state, [])
 
 
 def test_a_run_that_ended_meanwhile_is_not_cancelled_and_the_page_says_what_it_is(trainer):

@@ -195,17 +195,19 @@ class RunAdmin(SchedulePages, RunList):
             return HttpResponseNotAllowed(["POST"])
         run = self._run(pk)
         as_seen = request.POST.get("stamp") == stamp(run)
-        if not (as_seen and (runs.cancel(pk) if what == "cancel" else runs.reopen(pk))):
+        with transaction.atomic(using=router.db_for_write(TrainingRun)):
+            changed = as_seen and (runs.cancel(pk) if what == "cancel" else runs.reopen(pk))
+            if changed:
+                self.note(request, run, _("Cancelled.") if what == "cancel" else _("Resumed."))
+        if not changed:
             run.refresh_from_db()
             said = _(
                 "Nothing was changed: run {number} has moved on since the page was made, it is now: {state}."
             )
             messages.warning(request, said.format(number=pk, state=run_words.badge(run).text))
         elif what == "cancel":
-            self.note(request, run, _("Cancelled."))
             messages.success(request, _("Run {number} is cancelled. It can be resumed.").format(number=pk))
         else:
-            self.note(request, run, _("Resumed."))
             self._ring(request, run, _("Run {number} is queued again.").format(number=pk))
         return HttpResponseRedirect(self.url("change", pk))
 

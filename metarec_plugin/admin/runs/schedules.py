@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from metarec_plugin.admin.runs.schedule_form import PlanForm
 from metarec_plugin.collect import pulses
 from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import ConfigurationError
-from metarec_plugin.models import TrainingRun
+from metarec_plugin.models import Pulse, TrainingRun
 
 BEAT = "django_celery_beat"
 STALE = gettext_lazy("Nothing was changed: somebody changed this row since the page was made.")
@@ -89,7 +89,8 @@ class SchedulePages(PanelAdmin):
         if not form.is_valid():
             return self._page(request, form)
         try:
-            with transaction.atomic():
+            # The turn is a row of Pulse, the plan one of beat's, which may lie in another database.
+            with transaction.atomic(using=router.db_for_write(Pulse)), transaction.atomic():
                 said = self._plan(request, form)
         except (ImportError, ConfigurationError) as error:
             messages.error(request, str(error))
