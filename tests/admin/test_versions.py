@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -266,6 +267,17 @@ def test_who_was_faster_and_was_deleted_since_is_still_named(make, promoter, per
     answer = promoter.post(url("promote", chosen.pk), {"expected": str(seen.pk)})
     assert answer.status_code == 409
     assert "was promoted meanwhile by colleague; nothing was changed" in answer.content.decode()
+
+
+@pytest.mark.parametrize("page", ["promote", "rollback", "shadow"])
+def test_what_cannot_be_noted_is_not_done(make, promoter, monkeypatch, page):
+    make(promote=True)
+    now, chosen = make(promote=True), make()
+    where = url(page) if page == "rollback" else url(page, chosen.pk)
+    monkeypatch.setattr(LogEntry.objects, "create", Mock(side_effect=RuntimeError("no log")))
+    with pytest.raises(RuntimeError, match="no log"):
+        promoter.post(where, {"expected": "" if page == "shadow" else str(now.pk)})
+    assert (served(), registry.in_shadow()) == (now, None)
 
 
 def test_a_form_that_says_nothing_of_what_was_served_is_stale(make, promoter):

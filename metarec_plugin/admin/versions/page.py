@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import router, transaction
 from django.http import (
     Http404,
     HttpRequest,
@@ -17,6 +18,7 @@ from django.http import (
     JsonResponse,
 )
 from django.urls import NoReverseMatch, path
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
 from metarec_plugin.admin.base import PROMOTE, BoundedPaginator, PanelAdmin
@@ -31,6 +33,8 @@ from metarec_plugin.conf import get_config
 from metarec_plugin.exceptions import MetaRecError
 from metarec_plugin.models import ModelVersion
 from metarec_plugin.publish import registry
+
+WHOLE = transaction.atomic(using=router.db_for_write(ModelVersion))  # a change and its line in the log
 
 
 class VersionAdmin(PanelAdmin):
@@ -101,6 +105,7 @@ class VersionAdmin(PanelAdmin):
         title, export = _("Two versions side by side"), f"?a={a.pk}&b={b.pk}&csv="
         return self.page(request, "versions/compare.html", title, export=export, **found)
 
+    @method_decorator(WHOLE)
     def promote_view(self, request: HttpRequest, version: UUID) -> HttpResponse:
         """Say what would change; by POST, serve this version from now on."""
         self.require(request, PROMOTE)
@@ -131,6 +136,7 @@ class VersionAdmin(PanelAdmin):
             request, "versions/promote.html", _("Promote a version"), chosen, problem, status
         )
 
+    @method_decorator(WHOLE)
     def rollback_view(self, request: HttpRequest) -> HttpResponse:
         """Say what would change; by POST, serve the version before the current one again."""
         self.require(request, PROMOTE)
@@ -156,6 +162,7 @@ class VersionAdmin(PanelAdmin):
         before = serving.previous if serving else None
         return self._confirm(request, "versions/rollback.html", _("Roll back"), before, problem, status)
 
+    @method_decorator(WHOLE)
     def shadow_view(self, request: HttpRequest, version: UUID) -> HttpResponse:
         """Start or stop the comparison in shadow."""
         self.require(request, PROMOTE)
