@@ -42,7 +42,7 @@ def words(html: str) -> str:
 def test_few_queries_for_a_viewer_whatever_is_there(viewer, days, django_assert_max_num_queries):
     working()
     current = version(is_current=True, previous=version(promoted_at=timezone.now()))
-    drifts(current, 0.2)
+    drifts(current, 0.3)
     Placement.objects.create(name="home", options={"strategies": ["popular"]})
     TrainingRun.objects.create(budget_seconds=1, state="failed", error="Nothing to learn from")
     with django_assert_max_num_queries(MOST_QUERIES):

@@ -223,6 +223,7 @@ def test_drift_counts_beyond_chance_and_of_the_served_version_alone():
     assert found.key == "train"
     assert "30 %" in found.says
     assert advice(moved(0.11), []) == []
+    assert advice(moved(0.21), []) == []  # beyond chance, and no more than a season moves a shop
     assert advice(moved(0.3, "another"), []) == []
     assert (
         advice(moved(0.3, days=2), []) == []
