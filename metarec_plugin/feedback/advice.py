@@ -15,8 +15,8 @@ MOST = 3
 OLD_DAYS = 30  # from which a model is old, if events came
 FRESH_DAYS = 7  # below which a drift is the season's: the model has just read the same events
 NEW_EVENTS = 1_000
-# A share of what is chosen, by choice and not measured: a season, or baskets bought together, move a shop by some
-# hundredths beyond chance, week after week, and no training can make that go away.
+# A share of what is chosen, by choice and not measured: seasons and baskets move a shop beyond what chance gives single
+# choices, and training again would not change that.
 LEAST_MOVED = 0.1
 TRAIN = "manage.py metarec_train"
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.utils.translation import gettext as _
 
 from metarec_plugin.collect.pulses import worker
+from metarec_plugin.conf import get_config
 from metarec_plugin.feedback.alarm import BAD, GOOD, WARN, Alarm, span_in_words
 from metarec_plugin.feedback.board import Board
 from metarec_plugin.feedback.silence import silence
@@ -96,7 +97,8 @@ def refused(board: Board) -> Iterator[Alarm]:
 
 def unseen(board: Board) -> Iterator[Alarm]:
     """Purchases of people who looked at nothing before: then nobody tells what is looked at."""
-    bought = sum(row.events for row in board.events if row.kind == "purchase" and not row.refused)
+    kinds = get_config().target_kinds  # of which the looks are counted, too
+    bought = sum(row.events for row in board.events if row.kind in kinds and not row.refused)
     without = sum(row.unseen for row in board.events)
     if bought >= ENOUGH and without > UNSEEN_SHARE * bought:
         yield Alarm(

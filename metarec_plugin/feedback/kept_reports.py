@@ -48,12 +48,13 @@ def keep_reports(now: datetime | None = None) -> dict[str, Any]:
         return {"kept": 0, "left": 0, "busy": True}
     began, kept, left = time.perf_counter(), 0, 0
     try:
+        # One that was large stays measured when erasures make it small: its report is the one that is read.
+        known_before = set(known_of(Experiment.objects.exclude(started_at=None)))
         for row in _due(now or timezone.now()):
             if time.perf_counter() - began > SECONDS:
                 left += 1
-            elif row.stopped_at is not None or is_large(row):
-                _keep(row)
-                kept += 1
+            elif row.stopped_at is not None or row.pk in known_before or is_large(row):
+                kept += _kept(row)
                 claim.hold()
         claim.release()
     except Lost:
@@ -63,6 +64,16 @@ def keep_reports(now: datetime | None = None) -> dict[str, Any]:
         claim.give_up()
         raise
     return {"kept": kept, "left": left, "busy": False}
+
+
+def _kept(row: Experiment) -> bool:
+    """Measure one and keep it. A failure is logged: the others wait for their turn, and it comes again."""
+    try:
+        _keep(row)
+    except Exception:
+        log.exception("report not measured experiment=%s", row.pk)
+        return False
+    return True
 
 
 def known_of(rows: Iterable[Experiment]) -> dict[int, Known]:

@@ -129,6 +129,12 @@ def test_purchases_without_views_say_that_views_are_not_told():
     assert keys(well(events=[EventRow(TODAY, "purchase", "", 60, 60)])) == {}  # too few to tell
 
 
+def test_it_is_the_kinds_that_are_learned_that_are_looked_at_before(settings):
+    settings.METAREC = {**settings.METAREC, "TARGET_KINDS": ["subscribe"]}
+    assert keys(well(events=[EventRow(TODAY, "subscribe", "", 1_000, 900)])) == {"unseen": WARN}
+    assert keys(well(events=[EventRow(TODAY, "purchase", "", 1_000, 0)])) == {}
+
+
 def test_lists_with_a_problem_and_lists_that_are_all_the_same():
     lists = {"home": {"adapted": 700, "popular": 300}}
     assert keys(well(answers=Answers(by_placement=lists, failed=50))) == {"failed": WARN}

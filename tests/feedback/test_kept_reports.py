@@ -132,14 +132,27 @@ def test_only_one_worker_is_at_it_and_one_that_died_is_taken_over(monkeypatch):
         held.hold()
 
 
-def test_a_failure_is_raised_and_leaves_the_work_to_the_next_call(monkeypatch):
+def test_a_failure_of_one_is_logged_and_keeps_none_of_the_others(monkeypatch, caplog):
+    broken, whole = (filled(30, 30, name=name, placement=name, horizon=60) for name in ("broken", "whole"))
+    measure = kept_reports.measure
+    with monkeypatch.context() as failing:
+        failing.setattr(kept_reports, "measure", lambda row: 1 / 0 if row == broken else measure(row))
+        assert keep_reports()["kept"] == 1
+    assert f"report not measured experiment={broken.pk}" in caplog.text
+    assert kept(broken) is None
+    assert kept(whole) is not None
+    assert keep_reports()["kept"] == 2
+    assert kept(broken) is not None
+
+
+def test_one_that_was_large_stays_measured_when_it_is_small(monkeypatch):
     row = filled(30, 30, horizon=60)
-    with monkeypatch.context() as broken:
-        broken.setattr(kept_reports, "measure", lambda row: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            keep_reports()
+    keep_reports()
+    aged(row, hours=1)
+    before = kept(row).at
+    monkeypatch.setattr(kept_reports, "is_large", lambda row: False)
     assert keep_reports()["kept"] == 1
-    assert kept(row) is not None
+    assert kept(row).at > before
 
 
 def test_without_time_the_one_that_waited_longest_goes_first(monkeypatch):
