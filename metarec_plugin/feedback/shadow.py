@@ -227,7 +227,10 @@ def _support(before: list[_Row], disliked: frozenset[str]) -> dict[str, Behind]:
 
 
 def _scores(model: OnlineModel, case: Case) -> np.ndarray:
-    """(N,) as a request scores them, at a lift of 0 as the gate measures."""
+    """(N,) as a request scores them by the bundle alone, at a lift of 0 as the gate measures.
+
+    Without what is known of newcomers, declared priors, and the network that only workers adapt.
+    """
     support = model.index(case.support)
     weights = weights_of(support, case.support, model, rule_of_settings())
     scores = model.answer(support, weights=weights).logits

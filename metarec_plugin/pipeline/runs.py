@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from metarec_plugin.conf import get_config, joined_options
 from metarec_plugin.exceptions import MetaRecError, RunRefused
-from metarec_plugin.models import TrainingRun
+from metarec_plugin.models import RunStep, TrainingRun
 from metarec_plugin.pipeline.leases import held, lease
 from metarec_plugin.pipeline.steps import StepLog
 from metarec_plugin.signals import training_finished
@@ -208,7 +208,13 @@ def sweep() -> list[int]:
         finished=now,
         error=f"The worker stopped without a word on each of {config.max_attempts} attempts.",
     )
-    dead.update(state=TrainingRun.State.QUEUED, worker="", lease_until=None, rung_at=None)
+    for run in list(dead):
+        back = dead.filter(pk=run.pk, worker=run.worker, attempts=run.attempts)
+        if back.update(state=TrainingRun.State.QUEUED, worker="", lease_until=None, rung_at=None):
+            said = (
+                f"attempt {run.attempts}: its worker stopped without a word; the run waits for the next one"
+            )
+            RunStep.objects.create(run=run, attempt=run.attempts, progress=run.progress, message=said)
     unheard = Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN)
     return list(
         TrainingRun.objects.filter(unheard, state=TrainingRun.State.QUEUED).values_list("pk", flat=True)

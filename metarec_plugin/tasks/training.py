@@ -43,8 +43,14 @@ def start_run() -> None:
 @shared_task(name="metarec.recover_runs", ignore_result=True)
 def recover_runs() -> None:
     """Ring for every run that waits unheard: its message was lost, or its worker died."""
+    unheard = []
     for run_id in runs.sweep():
-        enqueue(run_id)
+        try:
+            enqueue(run_id)
+        except BrokerUnreachable as error:  # the others get their turn; the next sweep rings again
+            unheard.append(error)
+    if unheard:
+        raise unheard[0]
 
 
 def enqueue(run_id: int) -> None:
@@ -54,7 +60,9 @@ def enqueue(run_id: int) -> None:
     """
     try:
         train.apply_async((run_id,), queue=QUEUE)
-    except OperationalError as error:
+    except Exception as error:  # each transport fails in its own way, such as for want of its package
+        if not isinstance(error, OperationalError):
+            log.exception("message not sent run=%s", run_id)
         raise BrokerUnreachable(
             f"Run {run_id} is queued as a row, but the broker did not take its message ({error}). Start the broker; "
             "the periodic sweep rings for the run, or go on by `manage.py metarec_train --resume` with its number."

@@ -359,3 +359,11 @@ def test_the_sweep_and_the_page_agree_on_a_lost_run(trainer, settings):
     runs.sweep()
     run.refresh_from_db()
     assert run.state == "failed"
+
+
+def test_a_run_that_was_put_back_says_that_its_worker_died(trainer):
+    run = working(lease_seconds=-1)
+    runs.sweep()
+    page = trainer.get(url("change", run.pk)).content.decode()
+    assert "Its worker stopped without a word, attempt 1 of 3." in page
+    assert "the run waits for the next one" in page  # in its log

@@ -198,3 +198,16 @@ def test_a_run_killed_midway_is_seen_as_failed_before_any_sweep_and_can_be_resum
     assert runs.seen_state(run) == "failed"
     assert runs.reopen(run.pk)
     assert runs.execute(run.pk, lambda run, progress: {}, quiet).state == TrainingRun.State.DONE
+
+
+def test_a_run_that_the_sweep_puts_back_keeps_a_word_of_the_attempt_that_died():
+    run = runs.create_run()
+    runs.claim(run.pk, "dead")
+    expire(run)
+    runs.sweep()
+    runs.sweep()
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("queued", 1)
+    assert [(step.attempt, "stopped without a word" in step.message) for step in run.steps.all()] == [
+        (1, True)
+    ]

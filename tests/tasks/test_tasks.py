@@ -11,6 +11,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import OperationalError
 
 from metarec_plugin import tasks
+from metarec_plugin.exceptions import BrokerUnreachable
 from metarec_plugin.models import TrainingRun
 from metarec_plugin.pipeline import runs
 from metarec_plugin.tasks import schedule, training, upkeep
@@ -103,11 +104,28 @@ def test_every_scheduled_task_exists_and_runs_on_the_cpu_queue():
     assert {row.queue for row in rows} == {"metarec.cpu"}
 
 
-def test_a_broker_that_is_down_is_said_in_words_and_the_run_waits(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OperationalError("refused"), KeyError("no such transport"), AttributeError("Redis")]
+)
+def test_a_broker_that_is_down_or_set_up_wrongly_is_said_in_words_and_the_run_waits(monkeypatch, error):
     def refuse(self, *args, **options):
-        raise OperationalError("connection refused")
+        raise error
 
     monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
     with pytest.raises(CommandError, match="queued as a row, but the broker did not take its message"):
         call_command("metarec_train", "--enqueue")
     assert TrainingRun.objects.get().state == TrainingRun.State.QUEUED
+
+
+def test_a_sweep_rings_for_every_run_whatever_the_broker_says_of_one(monkeypatch):
+    rung = []
+
+    def refuse(run_id):
+        rung.append(run_id)
+        raise BrokerUnreachable("no")
+
+    monkeypatch.setattr("metarec_plugin.tasks.training.enqueue", refuse)
+    waiting = [runs.create_run().pk, runs.create_run().pk]
+    with pytest.raises(BrokerUnreachable):
+        tasks.recover_runs()
+    assert sorted(rung) == sorted(waiting)

@@ -90,8 +90,8 @@ def explained(name: str) -> str:
 
 
 def cause(run: TrainingRun) -> Cause | None:
-    """Why the run failed, and what to do; None where it did not."""
-    if is_lost(run):
+    """Why the run failed, and what to do; None where it did not. One that the sweep put back failed once, too."""
+    if is_lost(run) or (run.state == State.QUEUED and run.attempts):
         said = _("Its worker stopped without a word, attempt {n} of {most}.")
         todo = _("It will be tried again by the periodic sweep, or resume it now.")
         if run.attempts >= get_config().max_attempts:
