@@ -16,9 +16,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from metarec_plugin.admin.what_if.address import Address, Column, read_address
-from metarec_plugin.models import AnswerDay, Event, Exposure, Impression, ModelVersion
+from metarec_plugin.conf import get_config
+from metarec_plugin.models import AnswerDay, Event, Exposure, Impression, ModelVersion, SubjectState
 from metarec_plugin.serve import recommend
+from metarec_plugin.serve.current import get_model
 from metarec_plugin.serve.given import given_of
+from metarec_plugin.serve.lift import lift_of
 from metarec_plugin.serve.warming import warm_up
 from metarec_plugin.serve.what_if import what_if
 from shop.models import Product
@@ -321,3 +324,25 @@ def test_more_events_than_ten_and_what_is_no_event_are_left_out_and_said():
     assert address.is_full
     assert address.who == ""
     assert address.problems == ("who=somebody", "e=view:10", "e=view:11", "e=Bad kind:1")
+
+
+def test_of_a_list_that_a_worker_prepared_the_moves_are_told_by_lists_made_at_once(
+    viewer, publish, keys, monkeypatch
+):
+    version, who = publish(), "user:1"
+    did(who, *(("view", key) for key in (*keys[:3], keys[2])))  # the last event adds no product
+    model = get_model()
+    monkeypatch.setattr(model, "kind", "network")
+    settings = {"lift": lift_of(model, "home"), "window": get_config().support_window, "placement": "home"}
+    newest = Event.objects.latest("pk").pk
+    ranking = [[key, 1.0] for key in keys[20:30]]
+    SubjectState.objects.create(
+        subject=who, version=version.pk, last_event=newest, ranking=ranking, **settings
+    )
+    answer = viewer.get(bench(("who", who), ("v", "served"), ("p", "home")))
+    shown = answer.context["lists"][0]
+    assert shown["prepared"]
+    assert listed(answer)[0] == keys[20:30]
+    assert "A worker prepared this list." in answer.content.decode()
+    assert not shown["gone"]
+    assert {entry["sign"] for entry in shown["entries"]} <= {""}

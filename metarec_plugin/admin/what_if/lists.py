@@ -26,7 +26,7 @@ from metarec_plugin.serve.given import Given
 from metarec_plugin.serve.guard import Guard
 from metarec_plugin.serve.newcomers import still
 from metarec_plugin.serve.policy import Policy, get_policy
-from metarec_plugin.serve.slate import RULE
+from metarec_plugin.serve.slate import ADAPTED, RULE
 from metarec_plugin.serve.what_if import Looked, carried_by, moved, what_if
 
 MOST_WITHOUT = 10  # products that are left out one by one
@@ -86,11 +86,16 @@ def list_of(
     """One column: the list, and what is said of it. titles: of the shopper's last products, by key."""
     plain = shopper.own is not None and not shopper.extra
     looked = ask(shopper, column, None if plain else shopper.all)
-    moves, before, was = {}, None, {}
+    prepared = (
+        plain and looked.stage == ADAPTED and not looked.shares
+    )  # by a worker, not adapted in the request
+    now, moves, before, was = looked, {}, None, {}
     if shopper.all and column.version != EVERYBODY:
         with still():
             before = ask(shopper, column, shopper.all.without_last(), reasons=False)
-        moves = moved(before, looked)
+            if prepared:  # like is held against like
+                now = ask(shopper, column, shopper.all, reasons=False)
+        moves = moved(before, now)
         was = {card.entry.key: card.title or card.entry.key for card in cards_of(before)}
     opened = address.entry[1] if address.entry and address.entry[0] == number else ""
     entries = []
@@ -105,7 +110,7 @@ def list_of(
                 "sign": sign,
                 "moved": words,
                 "link": address.link(entry=None if card.entry.key == opened else (number, card.entry.key)),
-                "why": _why(shopper, column, looked, card, titles) if card.entry.key == opened else None,
+                "why": _why(shopper, column, looked, now, card, titles) if card.entry.key == opened else None,
             }
         )
     met = shopper.all.support(get_config().support_window)
@@ -115,6 +120,7 @@ def list_of(
     return {
         "number": number,
         "looked": looked,
+        "prepared": prepared,
         "entries": entries,
         "stage": source_words(looked.stage),
         "opened": next((entry for entry in entries if entry["why"]), None),
@@ -147,9 +153,13 @@ def _ms(ms: float) -> str:
 
 
 def _why(
-    shopper: Shopper, column: Column, looked: Looked, card: Card, titles: Mapping[str, str]
+    shopper: Shopper, column: Column, looked: Looked, now: Looked, card: Card, titles: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The trace of one entry: its place after each step, who spoke for it, and what it would take to lose it."""
+    """The trace of one entry: its place after each step, who spoke for it, and what it would take to lose it.
+
+    now: the list that one without something is held against.
+    """
+    ranks = {each.key: each.rank for each in now}
     entry, key = card.entry, card.entry.key
     places = []
     for step in looked.trace:
@@ -174,7 +184,7 @@ def _why(
         "rules": [rule_words(rule) for rule in looked.rules.get(key, ())],
         "explored": entry.explored,
         "propensity": formats.number_format(100 * entry.propensity, 1),
-        "without": [_lost(each, entry.rank, titles, weights) for each in without],
+        "without": [_lost(each, ranks.get(key, entry.rank), titles, weights) for each in without],
         "capped": len(shopper.all.support(get_config().support_window)) > MOST_WITHOUT,
     }
 
