@@ -19,3 +19,19 @@ def lists_of_this_test(monkeypatch) -> None:
     from metarec_plugin.serve import answers
 
     monkeypatch.setattr(answers, "_answers", answers.Answers())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Files go to processes as by `--dist loadfile`, but those of the browser tests stay together: the shop that they
+    share takes two minutes to build, in which a second process would wait.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+
+    return Files(config, log)
